@@ -55,13 +55,14 @@ out:
 static pyr_status choose_sampler(pyr_pipeline_sampler *out, const model_choice *choice,
                                  const pyr_pipeline_files *files)
 {
-    static const char *const words[] = {"ddpm", "ddim"};
+    static const char *const words[] = {"ddpm", "ddim", "flow"};
     int kind = 0;
 
     if (*choice->sampler) {
         PYR_TRY(pyr_find_word(&kind, "sampler of a pipeline", choice->sampler, strlen(choice->sampler), words,
-                              2));
-        *out = (pyr_pipeline_sampler){.ddim = kind == 1, .steps = pyr_pipeline_steps(kind == 1, files)};
+                              3));
+        *out = (pyr_pipeline_sampler){
+            .ddim = kind == 1, .flow = kind == 2, .steps = pyr_pipeline_steps(kind > 0, files)};
     } else
         PYR_TRY(pyr_pipeline_usual(out, files));
     out->eta = choice->eta;
@@ -90,7 +91,11 @@ static pyr_status open_pipeline(pyrdiff_model *m, const model_choice *choice, py
     PYR_TRY_OUT(pyr_pipeline_open(&m->pipeline, m->k, &m->files, &sampler, &warning));
     if (warning.length)
         pyr_call_say(call, "warning: %s: %s", m->path, warning.at);
-    snprintf(m->words, sizeof m->words, "%s %d", sampler.ddim ? "ddim" : "ddpm", sampler.steps);
+    snprintf(m->words, sizeof m->words, "%s %d",
+             sampler.ddim   ? "ddim"
+             : sampler.flow ? "flow"
+                            : "ddpm",
+             sampler.steps);
     if (sampler.eta > 0)
         snprintf(m->words + strlen(m->words), sizeof m->words - strlen(m->words), " eta %g", sampler.eta);
 out:

@@ -126,7 +126,7 @@ out:
  * family. */
 static bool starts_at_unit(const pyr_level_analysis *a)
 {
-    return a->schedule.family != PYR_VE || a->level.settings.sampler.start == PYR_START_UNIT;
+    return pyr_family_unit(a->schedule.family) || a->level.settings.sampler.start == PYR_START_UNIT;
 }
 
 static double prior_of(const pyr_level_analysis *a, double s)

@@ -145,11 +145,18 @@ void pyr_pipeline_files_free(pyr_pipeline_files *files)
 
 /* ---- as the library draws ---------------------------------------------------------------------- */
 
-enum { DDPM_STEPS = 1000, DDIM_STEPS = 50 }; /* num_inference_steps of its pipelines */
+enum { DDPM_STEPS = 1000, DDIM_STEPS = 50, FLOW_STEPS = 50 }; /* num_inference_steps of its pipelines */
+
+int pyr_pipeline_timesteps(const pyr_pipeline_files *files)
+{
+    const pyr_scheduler_config *s = &files->scheduler;
+
+    return s->kind == PYR_SCHEDULER_FLOW ? s->flow.num_train_timesteps : s->ddpm.num_train_timesteps;
+}
 
 static int at_most_trained(int steps, const pyr_pipeline_files *files)
 {
-    int trained = files->scheduler.ddpm.num_train_timesteps;
+    int trained = pyr_pipeline_timesteps(files);
 
     return steps < trained ? steps : trained;
 }
@@ -164,6 +171,10 @@ pyr_status pyr_pipeline_usual(pyr_pipeline_sampler *out, const pyr_pipeline_file
     const pyr_scheduler_config *s = &files->scheduler;
     bool makes_ddim = strcmp(files->class_name, "DDIMPipeline") == 0;
 
+    if (s->kind == PYR_SCHEDULER_FLOW && !makes_ddim) {
+        *out = (pyr_pipeline_sampler){.flow = true, .steps = at_most_trained(FLOW_STEPS, files)};
+        return PYR_OK;
+    }
     *out = (pyr_pipeline_sampler){.ddim = makes_ddim || s->kind == PYR_SCHEDULER_DDIM};
     if (strcmp(files->class_name, "PNDMPipeline") == 0 || (!makes_ddim && s->kind == PYR_SCHEDULER_OTHER))
         return pyr_fail(
@@ -239,6 +250,22 @@ typedef struct pyr_pipeline_lane {
     double *answer; /* host: of a network that gives variances, too, its answers as it orders them; NULL */
 } lane_memory;
 
+/* Whether the sampler is one for how the model was trained. */
+static pyr_status check_sampler(const pyr_pipeline *p, const pyr_pipeline_files *f)
+{
+    bool flow = f->scheduler.kind == PYR_SCHEDULER_FLOW;
+
+    if (flow == p->sampler.flow)
+        return PYR_OK;
+    return pyr_fail(
+        PYR_E_UNSUPPORTED,
+        flow
+            ? "%s: the model was trained by flow matching, which has no betas, so that DDPM and DDIM do not draw "
+              "from it: add --sampler flow"
+            : "%s: the model was trained with betas, not by flow matching: take ddpm or ddim",
+        f->scheduler_path);
+}
+
 /* What the network has to be, and the size of its images. */
 static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
 {
@@ -253,7 +280,13 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
             "%s: the network reads %d channels and gives %d: it wants a condition%s, which a pipeline does "
             "not have",
             path, u->in_channels, u->out_channels, f->ours ? ", the coarser image" : "");
-    if (!p->sampler.ddim && p->learned != pyr_variance_is_learned(f->scheduler.ddpm.variance_type))
+    if (p->sampler.flow && p->learned)
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "%s: the network gives %d channels for %d: flow matching has no variance to be learned", path,
+            u->out_channels, u->in_channels);
+    if (!p->sampler.ddim && !p->sampler.flow &&
+        p->learned != pyr_variance_is_learned(f->scheduler.ddpm.variance_type))
         return pyr_fail(
             PYR_E_CONFIG,
             "%s: variance_type is %s, but the network of %s %s: that goes with %s (or draw by DDIM, "
@@ -266,15 +299,19 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
                         u->in_channels / patch2);
     if (!u->sample_height && !f->ours)
         return pyr_fail(PYR_E_CONFIG, "%s: sample_size is null: set it to the side of the images", path);
+    if (u->time_embedding_type == PYR_UNET_LEARNED && p->sampler.flow)
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "%s: time_embedding_type is learned, a table of whole timesteps; flow matching has times in between",
+            path);
     if (u->time_embedding_type == PYR_UNET_FOURIER)
         return pyr_fail(PYR_E_UNSUPPORTED,
                         "%s: time_embedding_type is fourier, which takes noise levels; DDPM's and DDIM's "
                         "timesteps, 0 among them, are not",
                         path);
-    if (u->time_embedding_type == PYR_UNET_LEARNED &&
-        u->num_train_timesteps < f->scheduler.ddpm.num_train_timesteps)
+    if (u->time_embedding_type == PYR_UNET_LEARNED && u->num_train_timesteps < pyr_pipeline_timesteps(f))
         return pyr_fail(PYR_E_CONFIG, "%s: num_train_timesteps is %d, but the scheduler has %d", path,
-                        u->num_train_timesteps, f->scheduler.ddpm.num_train_timesteps);
+                        u->num_train_timesteps, pyr_pipeline_timesteps(f));
     if (u->class_embed_type != PYR_UNET_CLASS_NONE && u->class_embed_type != PYR_UNET_CLASS_TABLE)
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: class_embed_type is %s; only a table of classes is offered",
                         path, pyr_unet_class_words[u->class_embed_type]);
@@ -306,6 +343,14 @@ static size_t image_bytes(const pyr_pipeline *p)
     return (size_t)p->batch * pyr_count(p->image) * pyr_type_size(p->k->real);
 }
 
+static size_t work_bytes(const pyr_pipeline *p)
+{
+    size_t size = pyr_count(p->image);
+
+    return p->sampler.flow ? pyr_flow_work(p->k, p->batch, size)
+                           : pyr_ddpm_work(p->k, p->batch, size, p->learned);
+}
+
 static pyr_status allocate(pyr_pipeline *p)
 {
     pyr_kernels *k = p->k;
@@ -315,8 +360,7 @@ static pyr_status allocate(pyr_pipeline *p)
         lane_memory *w = &p->memory[lane];
 
         PYR_TRY(pyr_alloc(k, &w->x, image_bytes(p), "images to draw"));
-        PYR_TRY(pyr_alloc(k, &w->work, pyr_ddpm_work(k, p->batch, pyr_count(p->image), p->learned),
-                          "images to draw"));
+        PYR_TRY(pyr_alloc(k, &w->work, work_bytes(p), "images to draw"));
         if (p->learned)
             PYR_TRY(pyr_new(&w->answer, 3 * (size_t)p->batch * pyr_count(p->image), sizeof *w->answer,
                             "images to draw"));
@@ -326,15 +370,29 @@ static pyr_status allocate(pyr_pipeline *p)
     return PYR_OK;
 }
 
+/* The times, or noise levels, of the steps. */
+static pyr_status take_times(pyr_pipeline *p, const pyr_pipeline_files *files)
+{
+    size_t n = p->sampler.steps >= 1 && p->sampler.steps <= PYR_MAX_TIMESTEPS ? (size_t)p->sampler.steps : 0;
+
+    p->flow = files->scheduler.flow;
+    if (p->sampler.flow) {
+        PYR_TRY(pyr_new(&p->sigma, n + 1, sizeof *p->sigma, "noise levels"));
+        return pyr_flow_sigmas(&p->flow, p->sampler.steps, p->sigma);
+    }
+    PYR_TRY(pyr_ddpm_new(&p->ddpm, &files->scheduler.ddpm));
+    if (n)
+        PYR_TRY(pyr_new(&p->t, n, sizeof *p->t, "timesteps"));
+    return pyr_ddpm_timesteps(&p->ddpm, p->sampler.steps, p->t);
+}
+
 static pyr_status open_all(pyr_pipeline *p, const pyr_pipeline_files *files, pyr_text *warning)
 {
     pyr_kernels *k = p->k;
 
+    PYR_TRY(check_sampler(p, files));
     PYR_TRY(check_network(p, files));
-    PYR_TRY(pyr_ddpm_new(&p->ddpm, &files->scheduler.ddpm));
-    if (p->sampler.steps >= 1 && p->sampler.steps <= PYR_MAX_TIMESTEPS)
-        PYR_TRY(pyr_new(&p->t, (size_t)p->sampler.steps, sizeof *p->t, "timesteps"));
-    PYR_TRY(pyr_ddpm_timesteps(&p->ddpm, p->sampler.steps, p->t));
+    PYR_TRY(take_times(p, files));
     PYR_TRY(build(p, &files->unet));
     PYR_TRY(pyr_alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY(pyr_unet_load(&files->unet_files, &p->params, k, p->block, warning));
@@ -380,6 +438,7 @@ void pyr_pipeline_free(pyr_pipeline *p)
     pyr_release(p->k, p->block);
     pyr_ddpm_free(&p->ddpm);
     pyr_free(p->t);
+    pyr_free(p->sigma);
     pyr_free(p);
 }
 
@@ -390,7 +449,7 @@ double pyr_pipeline_flop(const pyr_pipeline *p)
 
 size_t pyr_pipeline_bytes(const pyr_pipeline *p)
 {
-    size_t lane = image_bytes(p) + pyr_ddpm_work(p->k, p->batch, pyr_count(p->image), p->learned);
+    size_t lane = image_bytes(p) + work_bytes(p);
 
     return pyr_graph_bytes(p->g).total + p->params.count * pyr_type_size(p->k->real) +
            (size_t)p->k->lanes * lane;
@@ -434,10 +493,9 @@ static pyr_status put_answers(const drawing *d, void *out)
     return PYR_OK;
 }
 
-/* m(x, t): a pyr_ddpm_network. All places of the graph are computed; images do not see each other. */
-static pyr_status run_network(void *ctx, const void *x, int t, void *out)
+/* The network at `time`. All places of the graph are computed; images do not see each other. */
+static pyr_status run_network(const drawing *d, const void *x, double time, void *out)
 {
-    const drawing *d = ctx;
     pyr_pipeline *p = d->p;
     pyr_kernels *k = p->k;
     size_t bytes = (size_t)d->n * pyr_count(p->image) * pyr_type_size(k->real);
@@ -449,8 +507,8 @@ static pyr_status run_network(void *ctx, const void *x, int t, void *out)
         return pyr_fail(PYR_E_STOPPED, "stopped");
     pyr_copy(k, pyr_graph_data(p->g, d->lane, p->in.sample), x, bytes);
     for (int i = 0; i < p->batch; i++) {
-        w->rows[i] = (uint32_t)t;
-        w->times[i] = t;
+        w->rows[i] = (uint32_t)time;
+        w->times[i] = time;
     }
     if (learned)
         pyr_upload(k, at, w->rows, (size_t)p->batch * sizeof *w->rows);
@@ -463,6 +521,55 @@ static pyr_status run_network(void *ctx, const void *x, int t, void *out)
     return PYR_OK;
 }
 
+/* m(x, t): a pyr_ddpm_network; v(x, time): a pyr_flow_network. */
+static pyr_status run_at_step(void *ctx, const void *x, int t, void *out)
+{
+    return run_network(ctx, x, t, out);
+}
+
+static pyr_status run_at_time(void *ctx, const void *x, double time, void *out)
+{
+    return run_network(ctx, x, time, out);
+}
+
+/* n images by the sampler, into w->x. */
+static pyr_status draw_by_sampler(drawing *mine, const uint64_t *seeds)
+{
+    pyr_pipeline *p = mine->p;
+    lane_memory *w = &p->memory[mine->lane];
+    size_t size = pyr_count(p->image);
+    bool given = mine->draw->noise != NULL;
+
+    if (p->sampler.flow)
+        return pyr_flow_sample(&p->flow,
+                               &(pyr_flow_sampling){.k = p->k,
+                                                    .n = mine->n,
+                                                    .size = size,
+                                                    .seeds = seeds,
+                                                    .network = run_at_time,
+                                                    .ctx = mine,
+                                                    .work = w->work,
+                                                    .sigma = p->sigma,
+                                                    .steps = p->sampler.steps,
+                                                    .given = given},
+                               w->x);
+    return pyr_ddpm_sample(&p->ddpm,
+                           &(pyr_ddpm_sampling){.k = p->k,
+                                                .n = mine->n,
+                                                .size = size,
+                                                .seeds = seeds,
+                                                .network = run_at_step,
+                                                .ctx = mine,
+                                                .work = w->work,
+                                                .learned = p->learned,
+                                                .t = p->t,
+                                                .steps = p->sampler.steps,
+                                                .ddim = p->sampler.ddim,
+                                                .eta = p->sampler.eta,
+                                                .given = given},
+                           w->x);
+}
+
 static pyr_status draw_task(void *arg, int task, int lane)
 {
     const drawing *all = arg;
@@ -473,26 +580,13 @@ static pyr_status draw_task(void *arg, int task, int lane)
     size_t size = pyr_count(p->image), first = (size_t)task * (size_t)p->batch;
     int n = draw->n - (int)first < p->batch ? draw->n - (int)first : p->batch;
     drawing mine = {.p = p, .draw = draw, .lane = lane, .n = n};
-    pyr_ddpm_sampling sampling = {.k = k,
-                                  .n = n,
-                                  .size = size,
-                                  .seeds = draw->seeds + first,
-                                  .network = run_network,
-                                  .ctx = &mine,
-                                  .work = w->work,
-                                  .learned = p->learned,
-                                  .t = p->t,
-                                  .steps = p->sampler.steps,
-                                  .ddim = p->sampler.ddim,
-                                  .eta = p->sampler.eta,
-                                  .given = draw->noise != NULL};
     float *image = draw->image + first * size;
 
     if (p->in.label >= 0)
         put_classes(p, lane, draw, first, n);
     if (draw->noise)
         PYR_TRY(pyr_upload_floats(k, w->x, draw->noise + first * size, (size_t)n * size));
-    PYR_TRY(pyr_ddpm_sample(&p->ddpm, &sampling, w->x));
+    PYR_TRY(draw_by_sampler(&mine, draw->seeds + first));
     PYR_TRY(pyr_download_floats(k, image, w->x, (size_t)n * size));
     for (size_t i = 0; i < (size_t)n * size; i++) {
         double value = image[i] * p->scale + p->shift;

@@ -1,5 +1,5 @@
-/* pipeline.h - a diffusers DDPMPipeline or DDIMPipeline: a UNet2DModel and the scheduler it was trained with,
- * as a model of one level.
+/* pipeline.h - a diffusers DDPMPipeline or DDIMPipeline, or a UNet2DModel beside a scheduler of flow matching: a network
+ * and the scheduler it was trained with, as a model of one level.
  *
  *     DIR/model_index.json                      which pipeline it is, and which scheduler
  *     DIR/unet/config.json, ....safetensors     the network (unet_config.h, unet_file.h)
@@ -37,18 +37,19 @@ pyr_status pyr_pipeline_read(pyr_pipeline_files *out, const char *path, pyr_text
 void pyr_pipeline_files_free(pyr_pipeline_files *files); /* no-op on {0} */
 
 typedef struct pyr_pipeline_sampler {
-    bool ddim;
-    int steps;  /* evaluations of the network */
-    double eta; /* of DDIM */
+    bool ddim, flow; /* neither: DDPM */
+    int steps;       /* evaluations of the network */
+    double eta;      /* of DDIM */
 } pyr_pipeline_sampler;
 
 /* How the library's pipeline draws by default (huggingface/diffusers, pipelines/ddim,
  * pipelines/ddpm): a DDIMPipeline makes a DDIMScheduler of whatever scheduler it is given and takes 50 steps
  * with eta 0; a DDPMPipeline takes 1000 with its own scheduler; without model_index.json the scheduler
- * decides, DDPM 1000 or DDIM 50. No more than the model was trained with. PYR_E_UNSUPPORTED where that
+ * decides, DDPM 1000, DDIM 50, or flow matching 50 (the library has no pipeline for it). No more than the model was trained with. PYR_E_UNSUPPORTED where that
  * scheduler's sampler is not offered; DDPM and DDIM can be asked for all the same. */
 pyr_status pyr_pipeline_usual(pyr_pipeline_sampler *out, const pyr_pipeline_files *files);
-/* Steps that are usual for one of the two samplers. */
+int pyr_pipeline_timesteps(const pyr_pipeline_files *files); /* that the model was trained with */
+/* Steps that are usual for one of the two samplers of betas. */
 int pyr_pipeline_steps(bool ddim, const pyr_pipeline_files *files);
 
 /* PYR_E_IO for a path that should be a run of ours, saying what it is instead: a pipeline, a network without
@@ -59,8 +60,10 @@ pyr_status pyr_pipeline_fail_no_run(const char *path);
 typedef struct pyr_pipeline {
     pyr_kernels *k; /* borrowed */
     pyr_ddpm ddpm;
+    pyr_flow_config flow;
     pyr_pipeline_sampler sampler;
-    int *t; /* [steps] */
+    int *t;        /* [steps]; NULL for flow matching */
+    double *sigma; /* [steps + 1], of flow matching; NULL for others */
     pyr_params params;
     pyr_graph *g;
     void *block;

@@ -32,6 +32,8 @@ static pyr_status check(const pyr_level *level, int timesteps)
             "does not read its noise level and reads unscaled images, which no scheduler of the library gives";
     else if (level->facts.prediction == PYR_PREDICT_SCORE)
         why = "predicts a score, which the schedulers of the library do not know";
+    else if (level->facts.prediction == PYR_PREDICT_VELOCITY)
+        why = "predicts the velocity of flow matching, which schedulers of betas do not know";
     return why ? pyr_fail(PYR_E_UNSUPPORTED, "level %d %s", level->facts.index, why) : PYR_OK;
 }
 

@@ -40,6 +40,16 @@ static const pyr_field fields[] = {
 };
 enum { FIELDS = sizeof fields / sizeof *fields };
 
+/* Of FlowMatchEulerDiscreteScheduler. */
+#define FLOW_AT(member) offsetof(pyr_flow_config, member)
+static const pyr_field flow_fields[] = {
+    {"num_train_timesteps", PYR_FIELD_INT, .offset = FLOW_AT(num_train_timesteps), .min = -1e9, .max = 1e9},
+    {"shift", PYR_FIELD_REAL, .offset = FLOW_AT(shift)},
+    {"shift_terminal", PYR_FIELD_REAL, .offset = FLOW_AT(shift_terminal)},
+    {"stochastic_sampling", PYR_FIELD_BOOL, .offset = FLOW_AT(stochastic_sampling)},
+};
+enum { FLOW_FIELDS = sizeof flow_fields / sizeof *flow_fields };
+
 /* The library's DDIMScheduler has no variance_type, its DDPMScheduler no set_alpha_to_one. */
 static bool belongs(const pyr_field *f, bool ddim)
 {
@@ -59,7 +69,8 @@ typedef struct known_class {
     const char *why;  /* it cannot be sampled with betas; NULL: it can */
 } known_class;
 
-static const char flow[] = "the model was trained by flow matching, which has no betas",
+static const char flow[] =
+    "the model was trained by flow matching, of whose schedulers FlowMatchEulerDiscreteScheduler is offered",
                   levels[] = "the model was trained on noise levels sigma (VE, EDM), not with betas",
                   distilled[] = "the model was distilled for a sampler of its own",
                   tokens[] = "the model draws tokens, not numbers";
@@ -151,6 +162,8 @@ static pyr_scheduler_kind kind_of(const char *name)
         return PYR_SCHEDULER_DDPM;
     if (strcmp(name, "DDIMScheduler") == 0 || strcmp(name, "DDIMParallelScheduler") == 0)
         return PYR_SCHEDULER_DDIM;
+    if (strcmp(name, "FlowMatchEulerDiscreteScheduler") == 0)
+        return PYR_SCHEDULER_FLOW;
     return PYR_SCHEDULER_OTHER;
 }
 
@@ -161,7 +174,7 @@ static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, 
 
     /* A file of another class than DDPM's and DDIM's says how the model was trained: it counts, whatever the
      * index. */
-    if (pyr_json_text(own) && (!class_name || kind_of(pyr_json_text(own)) == PYR_SCHEDULER_OTHER))
+    if (pyr_json_text(own) && (!class_name || kind_of(pyr_json_text(own)) >= PYR_SCHEDULER_FLOW))
         class_name = pyr_json_text(own);
     if (!class_name)
         return pyr_fail(
@@ -185,6 +198,55 @@ static pyr_status read_class(pyr_scheduler_config *out, const char *class_name, 
                     name, class_name);
 }
 
+/* Keys of flow matching that are there as false, or say something only when others are true. */
+static pyr_status read_other_of_flow(const char *name, const pyr_json_value *item, int *unknown,
+                                     pyr_text *warning)
+{
+    static const char *const off[] = {"use_dynamic_shifting", "invert_sigmas", "use_karras_sigmas",
+                                      "use_exponential_sigmas", "use_beta_sigmas"};
+    static const char *const silent[] = {"base_shift", "max_shift", "base_image_seq_len", "max_image_seq_len",
+                                         "time_shift_type"};
+    const char *key = pyr_json_key(item);
+
+    for (size_t i = 0; i < sizeof off / sizeof *off; i++)
+        if (strcmp(key, off[i]) == 0 && !pyr_json_is(item, PYR_JSON_FALSE))
+            return pyr_fail(PYR_E_UNSUPPORTED, "%s: %s should be false: true is not offered", name, key);
+        else if (strcmp(key, off[i]) == 0)
+            return PYR_OK;
+    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
+        if (strcmp(key, silent[i]) == 0)
+            return PYR_OK;
+    if (*key != '_' && warning)
+        pyr_text_add(warning, "%s\"%.100s\"", (*unknown)++ ? ", " : "", key);
+    return PYR_OK;
+}
+
+static pyr_status read_flow(pyr_scheduler_config *out, const pyr_json_value *tree, const char *name,
+                            pyr_text *warning)
+{
+    const pyr_json_value *item, *passed = pyr_json_member(tree, "_use_default_values");
+    int unknown = 0;
+    pyr_status status;
+
+    pyr_flow_config_default(&out->flow);
+    PYR_JSON_EACH(item, tree)
+    {
+        const pyr_field *f = pyr_field_find(flow_fields, FLOW_FIELDS, pyr_json_key(item));
+        bool nothing = f && f->offset == FLOW_AT(shift_terminal) && pyr_json_is(item, PYR_JSON_NULL);
+
+        if (!f)
+            PYR_TRY(read_other_of_flow(name, item, &unknown, warning));
+        else if (!nothing && !pyr_json_lists(passed, f->key))
+            PYR_TRY(pyr_field_read(&out->flow, f, name, item));
+    }
+    if (unknown)
+        pyr_text_add(warning, ": unknown in %s, left out", name);
+    if (warning && warning->failed)
+        return pyr_fail(PYR_E_NOMEM, "out of memory: the unknown keys of %s", name);
+    status = pyr_flow_config_check(&out->flow);
+    return status == PYR_OK ? status : pyr_fail_prefix(status, "%s", name);
+}
+
 static pyr_status read_tree(pyr_scheduler_config *out, const pyr_json_value *tree, const char *name,
                             const char *class_name, pyr_text *warning)
 {
@@ -196,6 +258,8 @@ static pyr_status read_tree(pyr_scheduler_config *out, const pyr_json_value *tre
     if (!pyr_json_is(tree, PYR_JSON_OBJECT))
         return pyr_fail(PYR_E_FORMAT, "%s: not a JSON object", name);
     PYR_TRY(read_class(out, class_name, tree, name));
+    if (out->kind == PYR_SCHEDULER_FLOW)
+        return read_flow(out, tree, name, warning);
     passed = pyr_json_member(tree, "_use_default_values"); /* left there by the writer: as absent */
     PYR_JSON_EACH(item, tree)
     {

@@ -5,10 +5,12 @@
 
 #include "base/text.h"
 #include "diffusion/ddpm.h"
+#include "diffusion/flow.h"
 
 typedef enum pyr_scheduler_kind {
     PYR_SCHEDULER_DDPM,
     PYR_SCHEDULER_DDIM,
+    PYR_SCHEDULER_FLOW, /* FlowMatchEulerDiscreteScheduler: `flow` is read, `ddpm` is not */
     PYR_SCHEDULER_OTHER /* another sampler of a model that was trained with betas (PNDM, DPM-Solver, ...) */
 } pyr_scheduler_kind;
 
@@ -16,6 +18,7 @@ typedef struct pyr_scheduler_config {
     pyr_scheduler_kind kind;
     char class_name[64]; /* the library's; not looked at when written */
     pyr_ddpm_config ddpm;
+    pyr_flow_config flow;
 } pyr_scheduler_config;
 
 void pyr_scheduler_config_free(pyr_scheduler_config *config); /* no-op on {0} */

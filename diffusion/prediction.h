@@ -9,6 +9,7 @@
  *     epsilon    1            -s                eps                       Ho et al. 2020, equation 12
  *     v          1/(1+s^2)    -s/sqrt(1+s^2)    (eps - s z)/sqrt(1+s^2)   Salimans & Ho 2022, appendix D
  *     score      1            s^2               -eps/s                    Song & Ermon 2019
+ *     velocity   1/(1+s)      -s/(1+s)          eps - z                   Liu et al. 2023, equation 1
  *
  * v is alpha eps - sigma z of VP, which is -f; score is that of x, that of z_t is N/alpha. */
 #ifndef PYR_DIFFUSION_PREDICTION_H
@@ -20,6 +21,7 @@ typedef enum pyr_prediction {
     PYR_PREDICT_EPSILON,
     PYR_PREDICT_V,
     PYR_PREDICT_SCORE,
+    PYR_PREDICT_VELOCITY, /* of flow matching, dz_t/dt */
     PYR_PREDICTIONS
 } pyr_prediction;
 

@@ -84,12 +84,12 @@ void pyr_sampler_settings(char *words, size_t size, int kind)
 
 /* ---- starts ------------------------------------------------------------------------------------ */
 
-#define STARTS(ROW)                                                                                             \
-    ROW(PYR_START_PRIOR, "prior",                                                                               \
-        "the prior of the family: N(0, s^2) for ve, N(0, 1 + s^2) for the others, whose z_t has unit variance") \
-    ROW(PYR_START_UNIT, "unit",                                                                                 \
-        "N(0, 1 + s^2) for every family: right for data of unit variance, so that sigma_max need not be large") \
-    ROW(PYR_START_GAUSSIAN, "gaussian",                                                                         \
+#define STARTS(ROW)                                                                                                      \
+    ROW(PYR_START_PRIOR, "prior",                                                                                        \
+        "the prior of the family: N(0, s^2) for ve and flow, N(0, 1 + s^2) for the others, whose z_t has unit variance") \
+    ROW(PYR_START_UNIT, "unit",                                                                                          \
+        "N(0, 1 + s^2) for every family: right for data of unit variance, so that sigma_max need not be large")          \
+    ROW(PYR_START_GAUSSIAN, "gaussian",                                                                                  \
         "N(m, C + s^2) with a fit to the data, level-I/gaussian.safetensors; as unit where there is none")
 #define START_WORD(constant, word, help) [constant] = word,
 #define START_HELP(constant, word, help) [constant] = help,
@@ -99,7 +99,7 @@ const char *const pyr_start_help[] = {STARTS(START_HELP) NULL};
 
 double pyr_start_deviation(pyr_start start, pyr_family family, double s)
 {
-    return start == PYR_START_PRIOR && family == PYR_VE ? s : sqrt(1 + s * s);
+    return start == PYR_START_PRIOR && !pyr_family_unit(family) ? s : sqrt(1 + s * s);
 }
 
 /* ---- variances of ancestral sampling ------------------------------------------------------------ */

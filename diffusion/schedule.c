@@ -15,12 +15,24 @@ static const double pi = 3.14159265358979323846;
 
 /* ---- families ---------------------------------------------------------------------------------- */
 
-/* The family's own s, and p, vp's s of the same alpha: NULL where they are the same. */
+/* The family's own s, and p, vp's s of the same alpha: NULL where they are the same. alpha of p, and its slope,
+ * d log alpha / d log p: NULL where alpha is 1. */
 typedef struct family_row {
     double (*own)(double p), (*vp)(double s);
     double (*slope)(double p); /* d log s / d log p */
-    bool fixed;                /* alpha is 1 throughout */
+    double (*alpha)(double p), (*alpha_slope)(double p);
+    bool unit; /* z_t has unit variance where the data have */
 } family_row;
+
+static double vp_alpha(double p)
+{
+    return 1 / sqrt(1 + p * p);
+}
+
+static double vp_alpha_slope(double p)
+{
+    return -p * p / (1 + p * p);
+}
 
 static double sub_vp_own(double p)
 {
@@ -40,17 +52,42 @@ static double sub_vp_slope(double p)
     return 2 - p * p / (1 + p * p);
 }
 
-static const family_row ve = {.fixed = true}, vp = {.fixed = false};
-static const family_row sub_vp = {.own = sub_vp_own, .vp = sub_vp_vp, .slope = sub_vp_slope};
+/* alpha = 1 - t, sigma = t: s = t/(1 - t) */
+static double flow_alpha(double s)
+{
+    return 1 / (1 + s);
+}
+
+static double flow_alpha_slope(double s)
+{
+    return -s / (1 + s);
+}
+
+static const family_row ve = {.unit = false};
+static const family_row vp = {.alpha = vp_alpha, .alpha_slope = vp_alpha_slope, .unit = true};
+static const family_row sub_vp = {.own = sub_vp_own,
+                                  .vp = sub_vp_vp,
+                                  .slope = sub_vp_slope,
+                                  .alpha = vp_alpha,
+                                  .alpha_slope = vp_alpha_slope,
+                                  .unit = true};
+static const family_row flow = {.alpha = flow_alpha, .alpha_slope = flow_alpha_slope, .unit = false};
 
 #define FAMILIES(ROW)                                                                                        \
     ROW(PYR_VE, "ve", ve, "variance exploding: `alpha = 1`, `z_t = z + s eps`")                              \
     ROW(PYR_VP, "vp", vp, "variance preserving: `alpha^2 = 1/(1 + s^2)`, `sigma^2 = 1 - alpha^2`")           \
-    ROW(PYR_SUB_VP, "sub-vp", sub_vp, "vp with less noise: the same alpha, `sigma = 1 - alpha^2`")
+    ROW(PYR_SUB_VP, "sub-vp", sub_vp, "vp with less noise: the same alpha, `sigma = 1 - alpha^2`")           \
+    ROW(PYR_FLOW, "flow", flow,                                                                              \
+        "straight lines: `z_t = (1 - t) z + t eps`, `s = t/(1 - t)` (Liu et al. 2023; Lipman et al. 2023)")
 
 static const family_row *const families[] = {FAMILIES(FUNCTIONS)};
 const char *const pyr_family_names[] = {FAMILIES(WORD) NULL};
 const char *const pyr_family_help[] = {FAMILIES(HELP) NULL};
+
+bool pyr_family_unit(pyr_family family)
+{
+    return families[family]->unit;
+}
 
 static double own_of(pyr_family family, double p)
 {
@@ -199,6 +236,26 @@ static pyr_status power_check(const pyr_schedule *c)
     return c->base > 1 ? PYR_OK : pyr_fail(PYR_E_CONFIG, "power_base is %g, should be above 1", c->base);
 }
 
+static double straight_s(const pyr_schedule *c, double t)
+{
+    (void)c;
+    return t / (1 - t);
+}
+
+static double straight_t(const pyr_schedule *c, double s)
+{
+    (void)c;
+    return s / (1 + s);
+}
+
+static double straight_slope(const pyr_schedule *c, double t)
+{
+    (void)c;
+    return 1 / (t * (1 - t));
+}
+
+static const curve_row straight = {straight_s, straight_t, straight_slope, NULL};
+
 static const curve_row power = {power_s, power_t, power_slope, power_check};
 
 #define CURVES(ROW)                                                                                          \
@@ -208,7 +265,8 @@ static const curve_row power = {power_s, power_t, power_slope, power_check};
     ROW(PYR_CURVE_COSINE, "cosine", cosine, "`s = tan(pi t/2)`")                                             \
     ROW(PYR_CURVE_KARRAS, "karras", karras,                                                                  \
         "`s = (a + t (b - a))^rho`, `a = sigma_min^(1/rho)`, `b = sigma_max^(1/rho)`")                       \
-    ROW(PYR_CURVE_POWER, "power", power, "`s^2 = (b^(2t) - 1)/(2 log b)`, `b = power_base`: `dz = b^t dw`")
+    ROW(PYR_CURVE_POWER, "power", power, "`s^2 = (b^(2t) - 1)/(2 log b)`, `b = power_base`: `dz = b^t dw`")  \
+    ROW(PYR_CURVE_STRAIGHT, "straight", straight, "`s = t/(1 - t)`, the time of family flow")
 
 static const curve_row *const curves[] = {CURVES(FUNCTIONS)};
 const char *const pyr_curve_names[] = {CURVES(WORD) NULL};
@@ -281,18 +339,16 @@ double pyr_schedule_slope(const pyr_schedule *schedule, double t)
 
 double pyr_alpha(pyr_family family, double s)
 {
-    double p = vp_of(family, s);
-
-    return families[family]->fixed ? 1 : 1 / sqrt(1 + p * p);
+    return families[family]->alpha ? families[family]->alpha(vp_of(family, s)) : 1;
 }
 
 double pyr_drift(const pyr_schedule *schedule, double t)
 {
     double p = schedule->scale * curve_of(schedule)->s(schedule, t);
 
-    /* log alpha = -log(1 + p^2) / 2, so alpha'/alpha = -p^2 / (1 + p^2) (log p)' */
-    return families[schedule->family]->fixed ? 0
-                                             : -p * p / (1 + p * p) * curve_of(schedule)->slope(schedule, t);
+    const family_row *row = families[schedule->family];
+
+    return row->alpha ? row->alpha_slope(p) * curve_of(schedule)->slope(schedule, t) : 0;
 }
 
 double pyr_diffusion2(const pyr_schedule *schedule, double t)
@@ -304,8 +360,16 @@ double pyr_diffusion2(const pyr_schedule *schedule, double t)
 
 /* ---- noise levels in training ------------------------------------------------------------------ */
 
+/* All noise is of one level, the lowest. It has no density to compare with others. */
+static double single_quantile(const pyr_noise *noise, const pyr_schedule *schedule, double u)
+{
+    (void)noise;
+    (void)u;
+    return pyr_schedule_lowest(schedule);
+}
+
 typedef struct density_row {
-    /* the noise level at quantile u, and the density of log s */
+    /* the noise level at quantile u, and the density of log s (NULL: there is none) */
     double (*quantile)(const pyr_noise *noise, const pyr_schedule *schedule, double u);
     double (*of)(const pyr_noise *noise, const pyr_schedule *schedule, double s);
 } density_row;
@@ -342,10 +406,14 @@ static double uniform_of(const pyr_noise *noise, const pyr_schedule *schedule, d
 
 static const density_row log_normal = {log_normal_quantile, log_normal_of};
 static const density_row uniform = {uniform_quantile, uniform_of};
+static const density_row single = {single_quantile, NULL};
 
-#define DENSITIES(ROW)                                                                                       \
-    ROW(PYR_LOG_NORMAL, "log-normal", log_normal, "`log s` is normal, `mean` and `std` its own")             \
-    ROW(PYR_UNIFORM_T, "uniform", uniform, "t is uniform, from `sigma_min` to `sigma_max` on the schedule")
+#define DENSITIES(ROW)                                                                                                                  \
+    ROW(PYR_LOG_NORMAL, "log-normal", log_normal, "`log s` is normal, `mean` and `std` its own")                                        \
+    ROW(PYR_UNIFORM_T, "uniform", uniform, "t is uniform, from `sigma_min` to `sigma_max` on the schedule")                             \
+    ROW(PYR_LOGIT_NORMAL, "logit-normal", log_normal,                                                                                   \
+        "`logit t` is normal, t = s/(1 + s) the time of family flow: `logit t = log s`, so the same as log-normal (Esser et al. 2024)") \
+    ROW(PYR_SINGLE, "single", single, "all noise is `sigma_min` (Vincent 2011)")
 
 static const density_row *const densities[] = {DENSITIES(FUNCTIONS)};
 const char *const pyr_density_names[] = {DENSITIES(WORD) NULL};
@@ -360,6 +428,7 @@ typedef struct weight_row {
     pyr_density meant; /* the density of noise levels that it is meant for */
     double (*of)(const pyr_noise *noise, const pyr_schedule *schedule, double s);
     bool steps; /* it belongs to the steps between `times` noise levels */
+    bool any;   /* it is meant for every density as it is */
 } weight_row;
 
 static double edm_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
@@ -418,11 +487,20 @@ static double vlb_of(const pyr_noise *noise, const pyr_schedule *schedule, doubl
     return r > 0 ? noise->times * (1 / (r * r) - 1 / (s * s)) / 2 : vlb_forward_of(noise, schedule, s);
 }
 
-static const weight_row edm = {PYR_LOG_NORMAL, edm_of, false}, simple = {PYR_UNIFORM_T, simple_of, false};
-static const weight_row likelihood = {PYR_UNIFORM_T, likelihood_of, false},
-                        min_snr = {PYR_UNIFORM_T, min_snr_of, false};
-static const weight_row vlb = {PYR_UNIFORM_T, vlb_of, true},
-                        vlb_forward = {PYR_UNIFORM_T, vlb_forward_of, true};
+static double velocity_of(const pyr_noise *noise, const pyr_schedule *schedule, double s)
+{
+    (void)noise;
+    (void)schedule;
+    return (1 + s) * (1 + s) / (s * s);
+}
+
+static const weight_row edm = {.meant = PYR_LOG_NORMAL, .of = edm_of},
+                        simple = {.meant = PYR_UNIFORM_T, .of = simple_of};
+static const weight_row likelihood = {.meant = PYR_UNIFORM_T, .of = likelihood_of};
+static const weight_row min_snr = {.meant = PYR_UNIFORM_T, .of = min_snr_of};
+static const weight_row vlb = {.meant = PYR_UNIFORM_T, .of = vlb_of, .steps = true};
+static const weight_row vlb_forward = {.meant = PYR_UNIFORM_T, .of = vlb_forward_of, .steps = true};
+static const weight_row velocity = {.of = velocity_of, .any = true};
 
 #define WEIGHTS(ROW)                                                                                                                                                                               \
     ROW(PYR_WEIGHT_EDM, "edm", edm, "`(1 + s^2)/s^2`, meant for log-normal (Karras et al. 2022)")                                                                                                  \
@@ -434,7 +512,9 @@ static const weight_row vlb = {PYR_UNIFORM_T, vlb_of, true},
     ROW(PYR_WEIGHT_VLB, "vlb", vlb,                                                                                                                                                                \
         "`T (1/r^2 - 1/s^2)/2`, s and r neighbours of T = `noise.levels`: the variational bound's steps, of variance beta~ (Ho et al. 2020, equations 5 and 12; Kingma et al. 2021, equation 13)") \
     ROW(PYR_WEIGHT_VLB_FORWARD, "vlb-forward", vlb_forward,                                                                                                                                        \
-        "`T (s^2 - r^2) (alpha_r/alpha_s)^2/(2 s^4)`: the same with variance beta")
+        "`T (s^2 - r^2) (alpha_r/alpha_s)^2/(2 s^4)`: the same with variance beta")                                                                                                                \
+    ROW(PYR_WEIGHT_VELOCITY, "velocity", velocity,                                                                                                                                                 \
+        "`(1 + s)^2/s^2`: 1 on the velocity `eps - z`, whatever the density (Liu et al. 2023, equation 1; Esser et al. 2024, section 3)")
 
 static const weight_row *const weights[] = {WEIGHTS(FUNCTIONS)};
 const char *const pyr_weight_names[] = {WEIGHTS(WORD) NULL};
@@ -450,7 +530,7 @@ double pyr_noise_weight(const pyr_noise *noise, const pyr_schedule *schedule, do
     const weight_row *row = weights[noise->weight];
     double w = row->of(noise, schedule, s);
 
-    if (row->meant != noise->density)
+    if (!row->any && row->meant != noise->density && densities[noise->density]->of)
         w *=
             densities[row->meant]->of(noise, schedule, s) / densities[noise->density]->of(noise, schedule, s);
     return w;

@@ -10,7 +10,8 @@
  *     ve       alpha = 1
  *     vp       alpha^2 = 1 / (1 + s^2)
  *     sub-vp   alpha as vp's, sigma = 1 - alpha^2: with vp's p, s = p^2 / sqrt(1 + p^2)
- * A curve below gives s of ve and vp; for sub-vp it gives p.
+ *     flow     alpha = 1 - t = 1 / (1 + s), sigma = t: the straight lines of flow matching and rectified flow
+ * A curve below gives s of ve, vp and flow; for sub-vp it gives p.
  *
  * Resolution: a level of side d = sqrt(h w) against a reference side r has its noise scaled by d / r
  * (lambda_i(t) = lambda(t) + 2 log(r / d); SNR_d = SNR_r (r / d)^2): `scale` below. It moves
@@ -21,14 +22,15 @@
 #include "base/status.h"
 #include <stdbool.h>
 
-typedef enum pyr_family { PYR_VE, PYR_VP, PYR_SUB_VP } pyr_family;
+typedef enum pyr_family { PYR_VE, PYR_VP, PYR_SUB_VP, PYR_FLOW } pyr_family;
 /* s against t in [0, 1]; formulas: pyr_curve_help, and docs/noise.md. */
 typedef enum pyr_curve {
     PYR_CURVE_GEOMETRIC,
     PYR_CURVE_LINEAR,
     PYR_CURVE_COSINE,
     PYR_CURVE_KARRAS,
-    PYR_CURVE_POWER
+    PYR_CURVE_POWER,
+    PYR_CURVE_STRAIGHT
 } pyr_curve;
 
 /* Words and half a line on each, by constant; the words end with NULL. */
@@ -63,6 +65,8 @@ double pyr_schedule_unscaled(const pyr_schedule *schedule, double s);
 double pyr_schedule_slope(const pyr_schedule *schedule, double t);
 
 double pyr_alpha(pyr_family family, double s); /* sigma is s * alpha */
+/* Whether z_t has unit variance where the data have, so that the prior has. Otherwise it is noise alone. */
+bool pyr_family_unit(pyr_family family);
 /* Coefficients of dz = f z dt + g dw at time t: f = alpha'/alpha, g^2 = -lambda' sigma^2. */
 double pyr_drift(const pyr_schedule *schedule, double t);
 double pyr_diffusion2(const pyr_schedule *schedule, double t);
@@ -70,8 +74,10 @@ double pyr_diffusion2(const pyr_schedule *schedule, double t);
 /* ---- noise levels in training ------------------------------------------------------------------ */
 
 typedef enum pyr_density {
-    PYR_LOG_NORMAL, /* log s ~ N(mean, std) (+ log scale) */
-    PYR_UNIFORM_T   /* t uniform between the ends of the schedule */
+    PYR_LOG_NORMAL,   /* log s ~ N(mean, std) (+ log scale) */
+    PYR_UNIFORM_T,    /* t uniform between the ends of the schedule */
+    PYR_LOGIT_NORMAL, /* as log-normal: log s is the logit of t = s/(1 + s) */
+    PYR_SINGLE        /* s_min alone */
 } pyr_density;
 
 /* Weights of |D - z|^2; formulas: pyr_weight_help, and docs/noise.md. */
@@ -81,7 +87,8 @@ typedef enum pyr_weight {
     PYR_WEIGHT_LIKELIHOOD, /* g^2 / 2 on the score */
     PYR_WEIGHT_MIN_SNR,
     PYR_WEIGHT_VLB, /* of the steps between `times` noise levels, as the next */
-    PYR_WEIGHT_VLB_FORWARD
+    PYR_WEIGHT_VLB_FORWARD,
+    PYR_WEIGHT_VELOCITY
 } pyr_weight;
 
 extern const char *const pyr_density_names[], *const pyr_density_help[];

@@ -4,7 +4,7 @@
  * gradient as the Fisher divergence E |s - grad log p|^2, and differ in what has to be known and in how much
  * their gradients vary:
  *
- *     explicit    |s(x) - grad log p(x)|^2                     the score has to be known: toys alone
+ *     explicit    |s(x) - grad log p(x)|^2                     the score has to be known: of toys, of small sets
  *     denoising   |s(z + sigma eps) + eps / sigma|^2           clean points have to be known (Vincent 2011)
  *     sliced      |s(x)|^2 + 2 size u^T grad(u^T s(x))         x alone; u uniform on the unit sphere
  *                                                              (Song et al. 2019, "Sliced score matching")
@@ -25,10 +25,13 @@
 typedef enum pyr_objective {
     PYR_DENOISING_SCORE_MATCHING,
     PYR_EXPLICIT_SCORE_MATCHING,
-    PYR_SLICED_SCORE_MATCHING /* by finite differences */
+    PYR_SLICED_SCORE_MATCHING,   /* by finite differences, as the next */
+    PYR_IMPLICIT_SCORE_MATCHING, /* of levels alone (levels/loss.h) */
+    PYR_OBJECTIVES
 } pyr_objective;
 
-extern const char *const pyr_objective_names[]; /* "denoising", "explicit", "sliced" */
+/* "denoising", "explicit", "sliced", "implicit"; ends with NULL. What they are for a level. */
+extern const char *const pyr_objective_names[], *const pyr_objective_help[];
 
 /* Explicit and denoising: |score - target|^2 over `size` numbers; gradient[size] with respect to the
  * score. */

@@ -455,7 +455,7 @@ static void reads_json(void)
     } bad[] = {
         {"[]", "not a JSON object", PYR_E_FORMAT},
         {"{\"beta_end\": 1}", "_class_name is missing", PYR_E_UNSUPPORTED},
-        {"{\"_class_name\": \"FlowMatchEulerDiscreteScheduler\"}", "trained by flow matching",
+        {"{\"_class_name\": \"FlowMatchHeunDiscreteScheduler\"}", "trained by flow matching",
          PYR_E_UNSUPPORTED},
         {"{\"_class_name\": \"ScoreSdeVeScheduler\"}", "on noise levels sigma", PYR_E_UNSUPPORTED},
         {"{\"_class_name\": \"KarrasVeScheduler\"}", "on noise levels sigma", PYR_E_UNSUPPORTED},

@@ -10,6 +10,20 @@ static double noise_ratio(double abar)
     return sqrt((1 - abar) / abar);
 }
 
+static pyr_status print_flow(const pyr_pipeline_files *files, const pyr_pipeline_sampler *usual)
+{
+    const pyr_flow_config *c = &files->scheduler.flow;
+
+    pyr_print("  scheduler      %s, %d timesteps\n", files->scheduler.class_name, c->num_train_timesteps);
+    pyr_print("  noise          x = (1 - sigma) x_0 + sigma noise, shift %g", c->shift);
+    if (c->shift_terminal > 0)
+        pyr_print(", the last sigma %g", c->shift_terminal);
+    pyr_print("\n  predicts       the velocity, noise - x_0\n");
+    pyr_print("  sampled        by %s steps of Euler, %d, unless set otherwise\n",
+              c->stochastic_sampling ? "stochastic" : "plain", usual->steps);
+    return PYR_OK;
+}
+
 static pyr_status print_scheduler(const pyr_pipeline_files *files)
 {
     const pyr_scheduler_config *s = &files->scheduler;
@@ -18,6 +32,12 @@ static pyr_status print_scheduler(const pyr_pipeline_files *files)
     pyr_status status = pyr_pipeline_usual(&usual, files);
     pyr_ddpm d;
 
+    if (s->kind == PYR_SCHEDULER_FLOW && status == PYR_OK)
+        return print_flow(files, &usual);
+    if (s->kind == PYR_SCHEDULER_FLOW) {
+        pyr_print("  not sampled    %s\n", pyr_error());
+        return PYR_OK;
+    }
     PYR_TRY(pyr_ddpm_new(&d, c));
     pyr_print("  scheduler      %s, %d timesteps, ", s->class_name, c->num_train_timesteps);
     if (c->beta_schedule == PYR_BETAS_TRAINED)

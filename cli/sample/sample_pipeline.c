@@ -51,9 +51,10 @@ static pyr_status run(void *at, pyr_parsed *parsed)
 static const pyr_option options[] = {
     OPT_TEXT(typed, network, "network", "DIR", "", "directory of a DDPMPipeline or DDIMPipeline"),
     OPT_GROUP(typed, output, pyr_output_options),
-    OPT_TEXT(typed, sampler, "sampler", "NAME", "", "ddpm or ddim; without it, that of the pipeline"),
+    OPT_TEXT(typed, sampler, "sampler", "NAME", "",
+             "ddpm, ddim, or flow for models of flow matching; without it, that of the pipeline"),
     OPT_INT(typed, steps, "steps", "N", "0", 0, 100000,
-            "steps, out of the timesteps of training; 0: 1000 with ddpm, 50 with ddim"),
+            "steps, out of the timesteps of training; 0: 1000 with ddpm, 50 with ddim and flow"),
     OPT_REAL(typed, eta, "eta", "ETA", "0", 0, 1,
              "noise that ddim adds: 0 none, 1 as much as ddpm with the variance fixed_small"),
     OPT_TEXT(
@@ -67,7 +68,7 @@ static const pyr_option options[] = {
 static const pyr_command command = {
     .name = "sample",
     .summary =
-        "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler or DDIMScheduler) by the "
+        "Draw images from a diffusers pipeline (UNet2DModel with DDPMScheduler, DDIMScheduler or FlowMatchEulerDiscreteScheduler) by the "
         "parameters of its scheduler_config.json. The image of a seed does not depend on the batch, the "
         "number of threads, or the other seeds; it differs from the one that diffusers draws with this "
         "seed.",
