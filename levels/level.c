@@ -37,6 +37,7 @@ pyr_status pyr_level_init(pyr_level *out, const pyr_level_settings *settings, co
                                    .class_dropout = settings->class_dropout,
                                    .data = fingerprint,
                                    .prediction = settings->prediction,
+                                   .objective = settings->objective,
                                    .blind = !settings->noise_input,
                                    .bands = pyr_filter_of(p->filter)->bands && !coarsest ? 3 : 1};
     if (settings->classes && classes == 0)
@@ -292,15 +293,18 @@ enum { FACT_ROOM = 192 };
 pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_PAIRS], size_t *n,
                            pyr_text *text)
 {
-    static const char *const keys[] = {
-        "pyrdiff_level",        "pyrdiff_levels",      "pyrdiff_image",         "pyrdiff_filter",
-        "pyrdiff_filter_sigma", "pyrdiff_condition",   "pyrdiff_classes",       "pyrdiff_data",
-        "pyrdiff_mean",         "pyrdiff_std",         "pyrdiff_condition_std", "pyrdiff_noise_told",
-        "pyrdiff_prediction",   "pyrdiff_noise_input", "pyrdiff_bits",          "pyrdiff_class_dropout"};
+    static const char *const keys[] = {"pyrdiff_level",         "pyrdiff_levels",        "pyrdiff_image",
+                                       "pyrdiff_filter",        "pyrdiff_filter_sigma",  "pyrdiff_condition",
+                                       "pyrdiff_classes",       "pyrdiff_data",          "pyrdiff_mean",
+                                       "pyrdiff_std",           "pyrdiff_condition_std", "pyrdiff_noise_told",
+                                       "pyrdiff_prediction",    "pyrdiff_noise_input",   "pyrdiff_bits",
+                                       "pyrdiff_class_dropout", "pyrdiff_objective"};
     enum { N = sizeof keys / sizeof *keys };
     char line[N][FACT_ROOM] = {{0}};
     /* what a level without it is taken to be is left out, so that the files of older programs are the same */
-    const bool left_out[N] = {[14] = f->bits != 16, [15] = !f->classes || f->class_dropout < 0};
+    const bool left_out[N] = {[14] = f->bits != 16,
+                              [15] = !f->classes || f->class_dropout < 0,
+                              [16] = f->objective == PYR_DENOISING_SCORE_MATCHING};
 
     snprintf(line[0], FACT_ROOM, "%d", f->index);
     snprintf(line[1], FACT_ROOM, "%d", f->levels);
@@ -320,6 +324,7 @@ pyr_status pyr_facts_write(const pyr_level_facts *f, pyr_st_pair pairs[PYR_FACT_
     snprintf(line[13], FACT_ROOM, "%s", f->blind ? "false" : "true");
     snprintf(line[14], FACT_ROOM, "%d", f->bits);
     snprintf(line[15], FACT_ROOM, "%.17g", f->class_dropout);
+    snprintf(line[16], FACT_ROOM, "%s", pyr_objective_names[f->objective]);
     for (int i = 0; i < N; i++)
         pyr_text_add_bytes(text, line[i], strlen(line[i]) + 1);
     if (text->failed)
@@ -380,6 +385,7 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
     const char *noise_input = pyr_safetensors_metadata(file, "pyrdiff_noise_input");
     const char *bits = pyr_safetensors_metadata(file, "pyrdiff_bits");
     const char *dropout = pyr_safetensors_metadata(file, "pyrdiff_class_dropout");
+    const char *objective = pyr_safetensors_metadata(file, "pyrdiff_objective");
     int bands;
 
     *f = (pyr_level_facts){.bits = 8, .class_dropout = -1};
@@ -403,6 +409,8 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
                      !(f->class_dropout >= 0 && f->class_dropout <= 1))) ||
         (prediction && pyr_find_word(&f->prediction, "prediction", prediction, strlen(prediction),
                                      pyr_prediction_names, PYR_PREDICTIONS) != PYR_OK) ||
+        (objective && pyr_find_word(&f->objective, "objective", objective, strlen(objective),
+                                    pyr_objective_names, PYR_OBJECTIVES) != PYR_OK) ||
         (noise_input && strcmp(noise_input, "true") != 0 && strcmp(noise_input, "false") != 0) ||
         (strcmp(condition, "none") != 0 && strcmp(condition, "coarse") != 0))
         return pyr_fail(PYR_E_FORMAT, "%s: the metadata of the level are damaged", path);

@@ -26,6 +26,7 @@ typedef struct pyr_level_facts {
     double condition_std;
     double noise_unit; /* the condition's noise is an input channel, divided by this; 0: there is none */
     int prediction;    /* pyr_prediction */
+    int objective;     /* pyr_objective that it was trained by */
     bool blind;        /* the network reads x unscaled, and its noise level is no input */
 } pyr_level_facts;
 
@@ -73,7 +74,7 @@ int pyr_level_condition_channels(const pyr_level *level); /* what the network re
 double pyr_level_noise_channel(const pyr_level *level, double amount);
 
 /* Facts to and from metadata. The texts of the pairs live in `text`, which the caller frees. */
-enum { PYR_FACT_PAIRS = 16 };
+enum { PYR_FACT_PAIRS = 17 };
 pyr_status pyr_facts_write(const pyr_level_facts *facts, pyr_st_pair pairs[PYR_FACT_PAIRS], size_t *n,
                            pyr_text *text);
 /* PYR_E_FORMAT when the file's metadata lack them: then it is not a level of ours. */

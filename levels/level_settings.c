@@ -70,6 +70,8 @@ static const pyr_setting rows[] = {
     {"noise.reference", PYR_SETTING_REAL, AT(reference), 0, 65536, "0", NULL,
      "resolution-adjusted SNR: reference side in pixels; 0: no shift"},
 
+    {"objective", PYR_SETTING_CHOICE, AT(objective), 0, 0, "denoising", pyr_objective_names,
+     "by what score matching the level is trained (words: docs/noise.md)"},
     {"condition", PYR_SETTING_CHOICE, AT(condition), 0, 0, "coarse", condition_names,
      "what a level is conditioned on: the coarser image, or nothing"},
     {"augmentation", PYR_SETTING_REAL, AT(augmentation), 0, 10, "0.1", NULL,

@@ -4,6 +4,7 @@
 
 #include "diffusion/prediction.h"
 #include "diffusion/sampler.h"
+#include "diffusion/score_matching.h"
 #include "network/unet_config.h"
 #include "settings/settings.h"
 
@@ -30,6 +31,8 @@ typedef struct pyr_level_settings {
     int prediction;   /* pyr_prediction */
     bool noise_input; /* the noise level is an input of the network */
     double reference; /* side r of the resolution-adjusted SNR; 0: no shift */
+
+    int objective; /* pyr_objective */
 
     int condition;                         /* pyr_condition */
     double augmentation, augmentation_min; /* noise on the condition in training, in image units; min < 0:

@@ -46,6 +46,56 @@ static pyr_value build_condition(pyr_loss *out, const pyr_loss_plan *plan)
     return condition;
 }
 
+/* Of the objectives that go by two evaluations: how far apart, in the network's input of variance 1. Rounding of
+ * floats and the third derivative then take about 1e-4 each. */
+static const double probe_step = 0.01;
+
+/* The network on this input; the parameters are the same wherever it stands. */
+static pyr_value network(pyr_loss *out, const pyr_loss_plan *plan, pyr_value sample, pyr_value condition)
+{
+    const pyr_level *level = out->level;
+
+    if (condition >= 0)
+        sample = pyr_concat(out->g, sample, condition);
+    return pyr_unet_build(
+        out->g, &level->unet,
+        &(pyr_unet_options){
+            .zero_last = true, .undivided = true, .level = level->facts.index, .shared = plan->shared},
+        &(pyr_unet_inputs){.sample = sample,
+                           .time = out->time,
+                           .label = out->label,
+                           .which = out->which,
+                           .stream = plan->training ? out->stream : -1});
+}
+
+/* Of implicit and sliced score matching: the loss without z. v^T (N+ - N-)/2h, in the mean of numbers, is a quarter of
+ * the difference of |delta + v|^2 and |delta - v|^2. */
+static pyr_value probed_loss(pyr_loss *out, const pyr_loss_plan *plan, pyr_value x, pyr_value x_target,
+                             pyr_value condition)
+{
+    pyr_graph *g = out->g;
+    pyr_shape one = {1, 1, 1, 1};
+    pyr_value v, plus, minus, mean, delta, loss;
+
+    out->probe = v = pyr_graph_input(g, out->level->variable, out->k->real);
+    out->slope = pyr_graph_input(g, one, out->k->real);
+    out->minus_slope = pyr_graph_input(g, one, out->k->real);
+    out->constant = pyr_graph_input(g, one, out->k->real);
+    plus = network(out, plan, pyr_add(g, x, pyr_affine(g, v, probe_step, 0), 1), condition);
+    minus = network(out, plan, pyr_add(g, x, pyr_affine(g, v, -probe_step, 0), 1), condition);
+    mean = pyr_add(g, plus, minus, 0.5);
+    delta = pyr_add(g, plus, pyr_affine(g, minus, -1, 0), 1 / (2 * probe_step));
+    loss = pyr_squared_error(g, mean, x_target, out->weight);
+    loss = pyr_add(g, loss, pyr_squared_error(g, delta, pyr_affine(g, v, -1, 0), out->slope), 1);
+    loss = pyr_add(g, loss, pyr_squared_error(g, delta, v, out->minus_slope), 1);
+    return pyr_add(g, loss, out->constant, 1);
+}
+
+static bool is_probed(const pyr_loss *loss)
+{
+    return loss->objective == PYR_SLICED_SCORE_MATCHING || loss->objective == PYR_IMPLICIT_SCORE_MATCHING;
+}
+
 static void build(pyr_loss *out, const pyr_loss_plan *plan)
 {
     const pyr_level *level = out->level;
@@ -53,7 +103,7 @@ static void build(pyr_loss *out, const pyr_loss_plan *plan)
     pyr_shape words = {1, 1, 1, PYR_STREAM_WORDS};
     pyr_type real = out->k->real;
     pyr_graph *g = out->g;
-    pyr_value z, eps, x, sample, condition, f;
+    pyr_value z, eps, x, target, condition, f = -1;
 
     out->variable = pyr_graph_input(g, level->variable, real);
     out->stream = pyr_graph_input(g, words, PYR_U32);
@@ -65,24 +115,23 @@ static void build(pyr_loss *out, const pyr_loss_plan *plan)
 
     z = pyr_scale_shift(g, out->variable, out->vector);
     eps = pyr_noise_op(g, out->stream, level->variable, pyr_rng_purpose(PYR_RNG_NOISE, level->facts.index));
-    x = sample = pyr_mix(g, z, eps, out->mix_in);
+    x = pyr_mix(g, z, eps, out->mix_in);
     condition = build_condition(out, plan);
-    if (condition >= 0)
-        sample = pyr_concat(g, sample, condition);
     if (level->facts.classes)
         out->label = pyr_graph_input(g, one, PYR_U32);
     if (plan->shared)
         out->which = pyr_graph_input(g, one, PYR_U32);
-    f = pyr_unet_build(
-        g, &level->unet,
-        &(pyr_unet_options){
-            .zero_last = true, .undivided = true, .level = level->facts.index, .shared = plan->shared},
-        &(pyr_unet_inputs){.sample = sample,
-                           .time = out->time,
-                           .label = out->label,
-                           .which = out->which,
-                           .stream = plan->training ? out->stream : -1});
-    out->loss = pyr_squared_error(g, f, pyr_mix(g, z, eps, out->mix_target), out->weight);
+    if (out->objective == PYR_EXPLICIT_SCORE_MATCHING) {
+        out->posterior = pyr_graph_input(g, level->variable, real);
+        target = pyr_mix(g, out->posterior, x, out->mix_target);
+    } else
+        target = pyr_mix(g, z, eps, out->mix_target);
+    if (is_probed(out))
+        out->loss = probed_loss(out, plan, x, target, condition);
+    else {
+        f = network(out, plan, x, condition);
+        out->loss = pyr_squared_error(g, f, target, out->weight);
+    }
     pyr_graph_keep(g, out->loss);
     if (plan->training)
         pyr_graph_seed(g, out->loss);
@@ -118,7 +167,22 @@ static pyr_status put_constants(pyr_loss *out, int lane)
 }
 
 /* What is drawn, in this order; AMOUNT of noise on the condition. */
-enum { STREAM, LABEL, MIX_IN, MIX_TARGET, MIX_ESTIMATE, MIX_CONDITION, MIX_GIVEN, TIME, WEIGHT, AMOUNT };
+enum {
+    STREAM,
+    LABEL,
+    MIX_IN,
+    MIX_TARGET,
+    MIX_ESTIMATE,
+    MIX_CONDITION,
+    MIX_GIVEN,
+    TIME,
+    WEIGHT,
+    AMOUNT,
+    POSTERIOR_OR_PROBE,
+    SLOPE,
+    MINUS_SLOPE,
+    CONSTANT
+};
 
 static void lay_out_draws(pyr_loss *out)
 {
@@ -132,9 +196,14 @@ static void lay_out_draws(pyr_loss *out)
                                       [MIX_GIVEN] = {out->mix_given, 0, 2 * real},
                                       [TIME] = {out->time, 0, real},
                                       [WEIGHT] = {out->weight, 0, real},
-                                      [AMOUNT] = {out->noise_channel, 0, real}};
+                                      [AMOUNT] = {out->noise_channel, 0, real},
+                                      [POSTERIOR_OR_PROBE] = {out->probe >= 0 ? out->probe : out->posterior,
+                                                              0, pyr_count(out->level->variable) * real},
+                                      [SLOPE] = {out->slope, 0, real},
+                                      [MINUS_SLOPE] = {out->minus_slope, 0, real},
+                                      [CONSTANT] = {out->constant, 0, real}};
 
-    _Static_assert((int)AMOUNT + 1 == (int)PYR_DRAWN, "the draws have their places");
+    _Static_assert((int)CONSTANT + 1 == (int)PYR_DRAWN, "the draws have their places");
     for (int i = 0; i < PYR_DRAWN; i++) {
         out->drawn[i] = all[i];
         out->drawn[i].at = out->draw_bytes;
@@ -161,8 +230,21 @@ static pyr_status build_graph(pyr_loss *out, pyr_kernels *k, pyr_params *params,
                       .given = -1,
                       .estimated = -1,
                       .mix_given = -1,
+                      .posterior = -1,
+                      .probe = -1,
+                      .slope = -1,
+                      .minus_slope = -1,
+                      .constant = -1,
+                      .objective = plan->training ? (pyr_objective)level->settings.objective
+                                                  : PYR_DENOISING_SCORE_MATCHING,
                       .probability = plan->probability};
-    PYR_TRY(pyr_graph_new(&out->g, k, level->precision, params));
+    if (is_probed(out) && (plan->estimate || plan->given_estimates))
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "level.objective is %s: levels that are trained on estimates (cascade.condition) need "
+            "denoising score matching",
+            pyr_objective_names[out->objective]);
+    PYR_TRY(pyr_graph_new(&out->g, k, is_probed(out) ? PYR_PRECISION_FULL : level->precision, params));
     build(out, plan);
     return PYR_OK;
 }
@@ -262,6 +344,28 @@ static bool is_given_estimate(const pyr_loss *loss, const pyr_draw *draw, int i)
     return (double)pyr_uniform(r.v[0]) < loss->probability;
 }
 
+/* The probe of image `at` of a batch into place i: signs, or normals. */
+static void put_probe(const pyr_loss *loss, const pyr_draw *draw, int at, char *to, int i)
+{
+    size_t size = pyr_count(loss->level->variable);
+    uint32_t purpose = pyr_rng_purpose(PYR_RNG_TASK, loss->level->facts.index);
+
+    for (size_t j = 0; j < size; j++) {
+        size_t place = (size_t)i * size + j;
+        float four[4];
+
+        if (loss->objective == PYR_IMPLICIT_SCORE_MATCHING) {
+            pyr_rng4 r = pyr_philox(draw->seed, (uint32_t)(j / 128), (uint32_t)at, draw->step, purpose);
+
+            pyr_put_real(loss->k, to, place, r.v[j / 32 % 4] >> j % 32 & 1 ? 1 : -1);
+        } else {
+            if (j % 4 == 0)
+                pyr_normal4(draw->seed, (uint32_t)(j / 4), (uint32_t)at, draw->step, purpose, four);
+            pyr_put_real(loss->k, to, place, (double)four[j % 4]);
+        }
+    }
+}
+
 /* The numbers or words that a drawn input has for image i; nothing when there is no such input. */
 static void put_numbers(const pyr_loss *loss, char *host, int what, int i, double first, double second)
 {
@@ -280,6 +384,47 @@ static void put_words(const pyr_loss *loss, char *host, int what, int i, const u
 
     if (d->value >= 0)
         memcpy(host + d->at + (size_t)i * d->each, words, d->each);
+}
+
+/* D* of image `image` of the draw, which has place `at` in the batch, into place i. Its x as the graph will have it. */
+static void put_posterior(const pyr_loss *loss, const pyr_draw *draw, int image, int at, double s, char *to,
+                          int i)
+{
+    const pyr_parzen *p = loss->parzen;
+    const float *z = p->z + (size_t)draw->images[image] * p->size;
+    double *x = p->room, *mean = x + p->size, *weight = mean + p->size;
+    uint32_t purpose = pyr_rng_purpose(PYR_RNG_NOISE, loss->level->facts.index);
+    float four[4];
+
+    for (size_t j = 0; j < p->size; j++) {
+        if (j % 4 == 0)
+            pyr_normal4(draw->seed, (uint32_t)(j / 4), (uint32_t)at, draw->step, purpose, four);
+        x[j] = (double)z[j] + s * (double)four[j % 4];
+    }
+    pyr_parzen_mean(p, x, s, mean, weight);
+    for (size_t j = 0; j < p->size; j++)
+        pyr_put_real(loss->k, to, (size_t)i * p->size + j, mean[j]);
+}
+
+/* What the other objectives need, of image i, which has noise level s: the coefficients of its target too. */
+static void draw_objective(const pyr_loss *loss, const pyr_draw *draw, int i, double s, double w, char *host)
+{
+    const pyr_level *level = loss->level;
+    pyr_level_coefs c = pyr_level_coefs_at(level, s);
+    int at = draw->first + (i < draw->n ? i : 0);
+    double slope = w * s * s * c.to.out * c.in / 2, known = (1 - c.to.skip) / c.to.out;
+
+    if (loss->objective == PYR_EXPLICIT_SCORE_MATCHING) {
+        put_posterior(loss, draw, i < draw->n ? i : 0, at, s, host + loss->drawn[POSTERIOR_OR_PROBE].at, i);
+        /* z_part D* + eps_part (x - D*)/s, and x is read times c.in */
+        put_numbers(loss, host, MIX_TARGET, i, c.to.z_part - c.to.eps_part / s, c.to.eps_part / (s * c.in));
+        return;
+    }
+    put_probe(loss, draw, at, host + loss->drawn[POSTERIOR_OR_PROBE].at, i);
+    put_numbers(loss, host, MIX_TARGET, i, known, s * known);
+    put_numbers(loss, host, SLOPE, i, slope, 0);
+    put_numbers(loss, host, MINUS_SLOPE, i, -slope, 0);
+    put_numbers(loss, host, CONSTANT, i, w * s * s * (2 * c.to.skip - 1), 0);
 }
 
 /* The noise inputs of place i; places beyond draw->n repeat the first image, with weight 0. */
@@ -307,6 +452,9 @@ static void draw_image(const pyr_loss *loss, const pyr_draw *draw, int i, char *
     put_numbers(loss, host, TIME, i, c.time, 0);
     put_numbers(loss, host, WEIGHT, i, weight, 0);
     put_numbers(loss, host, AMOUNT, i, pyr_level_noise_channel(loss->level, amount), 0);
+    if (loss->objective != PYR_DENOISING_SCORE_MATCHING)
+        draw_objective(loss, draw, i, s,
+                       there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) : 0, host);
 }
 
 void pyr_loss_prepare(const pyr_loss *loss, const pyr_draw *draw, void *host)

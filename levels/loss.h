@@ -7,6 +7,21 @@
  *     w |D - z|^2 = w s^2 / (1 + s^2) |F - F*|^2,          F* = (s z - eps) / sqrt(1 + s^2)
  * The right-hand side is what is computed: it keeps its precision when s is small. Other predictions than F
  * have other factors (diffusion/prediction.h).
+ *
+ * That is denoising score matching. level.objective has others (diffusion/score_matching.h), at the same noise levels
+ * and with the same weights, whose gradients are the same in the mean:
+ *
+ *     explicit    the target has D* = E[z | x] of the training set (levels/parzen.h) in z's place, and the noise to it
+ *     implicit    z is not known: E w |D - z|^2 = E w (|D - x|^2 + 2 s^2 tr J - d s^2), J = dD/dx of d numbers (Stein
+ *     sliced      1981; with D = x + s^2 score it is Hyvarinen's 2005 loss of the score of x, equation 4, times 2 w
+ *                 s^4), tr J = E v^T J v with signs v (implicit; Hutchinson) or normals (sliced; Song et al. 2019)
+ *
+ * For the last two the network is evaluated at x + h v and x - h v (x as the network reads it; Pang et al. 2020):
+ *     N = (N+ + N-)/2,   v^T dN/dx v = v^T (N+ - N-)/(2h)
+ *     w |D - x|^2 = w out^2 |N - (1 - skip)/out x|^2,   tr J = d skip + out in v^T (N+ - N-)/(2h)
+ * in full precision. Losses are estimates of the same number, the error of the denoiser; held-out losses are
+ * denoising ones for all.
+ *
  * c is the condition, with augmentation noise when wanted, divided by its standard deviation; with
  * level.augmentation_channel one constant channel more tells how much noise that is.
  *
@@ -17,8 +32,9 @@
 
 #include "graph/graph.h"
 #include "levels/level.h"
+#include "levels/parzen.h"
 
-enum { PYR_DRAWN = 10 };
+enum { PYR_DRAWN = 14 };
 
 /* An input that is drawn: where it begins among the draws of a micro-batch, and its bytes for one image. */
 typedef struct pyr_drawn {
@@ -31,9 +47,14 @@ typedef struct pyr_loss {
     pyr_graph *g;
     const pyr_level *level;
     pyr_noise noise;
+    pyr_objective objective; /* of training; denoising otherwise */
+    const pyr_parzen
+        *parzen;   /* of objective explicit: the caller sets it before anything is drawn; borrowed */
     bool training; /* with augmentation, dropout and gradients */
     pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, noise_channel, time, label,
         which, weight, vector, loss; /* -1: there is none */
+    /* of other objectives: D*; the probe, the weight of v^T (N+ - N-)/2h and its negative, and what is added */
+    pyr_value posterior, probe, slope, minus_slope, constant;
     pyr_value estimate, mix_estimate, vector_out;
     pyr_value given;                /* the condition as it is given: real, or an estimate */
     pyr_value estimated, mix_given; /* see plan.given_estimates */
@@ -74,6 +95,7 @@ typedef struct pyr_draw {
     int first, n;          /* images first .. first + n - 1 of the batch */
     int batch;             /* the noise levels are stratified over it */
     const int32_t *labels; /* n of them, or NULL */
+    const int64_t *images; /* n: which images of the training set; read by objective explicit only */
 } pyr_draw;
 
 /* The noise level of image i of a batch: the (i + u)/batch quantile, u uniform. */

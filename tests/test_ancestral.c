@@ -160,8 +160,8 @@ static void best_of_one_step(void)
 
     for (int family = 0; pyr_family_names[family]; family++) {
         pyr_schedule schedule = {
-            .family = (pyr_family)family, .curve = PYR_CURVE_GEOMETRIC, .s_min = 0.3, .s_max = 2, .scale = 1};
-        double s = 2, r = 0.3, wanted = 0;
+            .family = (pyr_family)family, .curve = PYR_CURVE_GEOMETRIC, .s_min = 0.1, .s_max = 2, .scale = 1};
+        double s = 2, r = 0.1, wanted = 0;
 
         for (size_t q = 0; q < count; q += 4) {
             float z[4], a[4], b[4];

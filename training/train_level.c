@@ -75,7 +75,7 @@ void pyr_train_level_prepare(pyr_train_level *l, int64_t step, char *host)
     bool labelled = l->level.facts.classes && pyr_dataset_labels(l->job->data, PYR_SPLIT_TRAIN);
     int batch = l->learner.batch, micro = l->learner.micro_batch;
 
-    if (labelled)
+    if (labelled || l->loss.parzen)
         pyr_train_level_pick(l, step);
     for (int piece = 0; piece < pieces_of(l); piece++) {
         int first = piece * micro, rest = batch - first;
@@ -86,7 +86,8 @@ void pyr_train_level_prepare(pyr_train_level *l, int64_t step, char *host)
                                      .first = first,
                                      .n = rest < micro ? rest : micro,
                                      .batch = batch,
-                                     .labels = labelled ? l->labels + first : NULL},
+                                     .labels = labelled ? l->labels + first : NULL,
+                                     .images = l->index + first},
                          host + (size_t)piece * l->loss.draw_bytes);
     }
 }
@@ -268,6 +269,20 @@ static pyr_status plan_plain(pyr_train_level *l)
     return status;
 }
 
+/* The images that explicit score matching goes by are the training set as it is. */
+static pyr_status take_parzen(pyr_train_level *l)
+{
+    if (l->job->xflip || l->job->dequantise)
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "level.objective is explicit, which goes by the training images as they are: %s changes "
+            "them, set it to false",
+            l->job->xflip ? "data.xflip" : "data.dequantise");
+    PYR_TRY(pyr_parzen_new(&l->parzen, &l->level, &l->feed));
+    l->loss.parzen = &l->parzen;
+    return PYR_OK;
+}
+
 pyr_status pyr_train_level_plan(pyr_train_level *l, const pyr_loss_plan *plan, double weight,
                                 pyr_train_block *block, bool resumed)
 {
@@ -288,6 +303,8 @@ pyr_status pyr_train_level_plan(pyr_train_level *l, const pyr_loss_plan *plan, d
     PYR_TRY(pyr_new(&l->flip, batch, sizeof *l->flip, "batch"));
     PYR_TRY(pyr_new(&l->labels, batch, sizeof *l->labels, "batch"));
     PYR_TRY(pyr_loss_new(&l->loss, job->k, &block->params, &l->level, plan));
+    if (l->loss.objective == PYR_EXPLICIT_SCORE_MATCHING)
+        PYR_TRY(take_parzen(l));
     l->learner = (pyr_learner){.k = job->k,
                                .g = l->loss.g,
                                .loss = l->loss.loss,
@@ -316,6 +333,7 @@ void pyr_train_level_free(pyr_train_level *l)
     pyr_release(l->job->k, l->plain_raw);
     pyr_release(l->job->k, l->plain_ema);
     pyr_feed_free(&l->feed);
+    pyr_parzen_free(&l->parzen);
     pyr_class_list_free(&l->classes);
     if (l->log)
         fclose(l->log);

@@ -30,6 +30,7 @@ typedef struct pyr_train_level {
     pyr_level_facts begun; /* of its state, when it goes on */
     pyr_train_block *block;
     pyr_loss loss;
+    pyr_parzen parzen; /* of objective explicit */
     pyr_learner learner;
     pyr_feed feed;
     pyr_progress progress;

@@ -61,6 +61,7 @@ static void put_noise(pyr_text *out, bool markdown, const list *l)
         {"noise.density", pyr_density_names, pyr_density_help},
         {"noise.weight", pyr_weight_names, pyr_weight_help},
         {"noise.prediction", pyr_prediction_names, pyr_prediction_help},
+        {"objective", pyr_objective_names, pyr_objective_help},
         {"sampler.start", pyr_start_names, pyr_start_help},
         {"sampler.variance", pyr_variance_names, pyr_variance_help},
     };

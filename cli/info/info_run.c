@@ -132,6 +132,8 @@ static void print_level(const level_info *l, const char *run, int level)
         if (train->skipped)
             pyr_print(" (%lld skipped)", (long long)train->skipped);
         pyr_print(", %zu parameters", l->weights.numbers);
+        if (l->known && l->facts.objective != PYR_DENOISING_SCORE_MATCHING)
+            pyr_print(", by %s score matching", pyr_objective_names[l->facts.objective]);
         if (!isnan(l->held_out))
             pyr_print(", held-out loss %.5g", l->held_out);
         if (!isnan(l->mfu))

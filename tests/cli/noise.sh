@@ -36,6 +36,11 @@ train likelihood family=vp schedule=linear density=uniform weight=likelihood sig
 begin "the variational bound of T steps, of either variance"
 train vlb family=vp schedule=linear levels=100 density=uniform weight=vlb sigma_min=0.02 sigma_max=150
 train vlb-forward family=vp schedule=linear levels=100 density=uniform weight=vlb-forward sigma_min=0.02 sigma_max=150
+begin "flow matching"
+train flow family=flow schedule=straight density=logit-normal mean=0 std=1 weight=velocity prediction=velocity
+train rectified family=flow schedule=straight density=uniform weight=velocity prediction=velocity sigma_max=400
+begin "one noise level"
+train single density=single sigma_min=0.3 weight=simple prediction=score
 begin "the power schedule"
 train power family=ve schedule=power density=uniform weight=simple sigma_max=9.8
 begin "the clean image"
@@ -50,6 +55,19 @@ gives 0
 pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/b" --set level.noise.prediction=f --set level.noise.input=true
 gives 0
 holds cmp "$tmp/a/000002.png" "$tmp/b/000002.png"
+
+begin "the objectives of score matching: each learns, and the run says which"
+for objective in explicit sliced implicit; do
+    pyr train --config $cfg --level 2 --duration 3200 --outdir "$tmp/$objective" --snapshot -1 --set level.objective=$objective
+    gives 0
+    learns "$tmp/$objective"
+    pyr info "$tmp/$objective"
+    says "by $objective score matching"
+done
+pyr train --config $cfg --level 2 --outdir "$tmp/bad" --set level.objective=explicit --set data.xflip=true
+refuses 1 "level.objective is explicit, which goes by the training images as they are: data.xflip changes"
+pyr train --config $cfg --cascade --outdir "$tmp/bad" --set level.objective=sliced --set cascade.condition=estimate
+refuses 1 "need denoising score matching"
 
 begin "ancestral sampling with each variance; those that are measured want to be measured, with these weights"
 for variance in posterior forward; do
