@@ -136,8 +136,7 @@ static void every_sampler(void)
         pyr_schedule own = c;
         double square = 0;
 
-        if (pyr_sampler_has(&sampler, PYR_SAMPLER_DENSITY) ||
-            pyr_sampler_has(&sampler, PYR_SAMPLER_ONE_LEVEL))
+        if (pyr_sampler_has(&sampler, PYR_SAMPLER_ONE_LEVEL))
             continue;
         if (langevin || pyr_sampler_has(&sampler, PYR_SAMPLER_CORRECTS))
             own.curve = PYR_CURVE_GEOMETRIC;
