@@ -57,7 +57,7 @@ fi
 begin "a page of mistakes: each is found"
 cat >"$tmp/mistakes.md" <<'PAGE'
 | AB1 | 1 | a true row | `noise.family = vp`, `sub-vp`; `pyrdiff sample --sampler ula --seeds 0-3` | `test_toy.c: gradients_of_losses`, `toy.sh: mode weights` | [toy](toy.png), [table](toy.md#what-networks-learn) |
-| AB2 | 1 | settings | `noise.famly = vp`, `noise.schedule = round`, `geometric`, `straight` | `toy.sh` | |
+| AB2 | 1 | settings | `noise.famly = vp`, `noise.schedule = round`, `geometric`, `crooked` | `toy.sh` | |
 | AB3 | 1 | numbers | `sampler.steps = 0`, `cascade.weights = [1,2]`, `levels[0].ema = 2` | `toy.sh` | |
 | AB4 | 1 | commands | `pyrdiff simple`; `pyrdiff sample --sampler ulla --stepps 3 --set level.lr=x` | `toy.sh` | |
 | AB6 | 1 | the number | `pyrdiff toy` | `toy.sh: no such case`, `test_toy.c: no_case`, `test_none.c: x` | [none](none.png), [table](toy.md#none) |
@@ -70,7 +70,7 @@ if wanted; then
     check "$tmp/mistakes.md"
     # shellcheck disable=SC2016
     for mistake in "AB2: there is no setting level.noise.famly" "AB2: level.noise.schedule is one of: geometric" \
-        'AB2: `straight` is nothing' "AB3: level.sampler.steps is" "AB3: level.ema is" "AB4: there is no command simple" \
+        'AB2: `crooked` is nothing' "AB3: level.sampler.steps is" "AB3: level.ema is" "AB4: there is no command simple" \
         "AB4: pyrdiff sample --sampler takes" "AB4: pyrdiff sample has no option --stepps" "AB4: level.lr is" \
         "AB6: is row 5 of" "AB6: toy.sh has no case" "AB6: test_toy.c has no case no_case" "AB6: there is no test test_none.c" \
         "AB6: there is no docs/none.png" "AB6: docs/toy.md has no heading for #none" "AB6: where, method, here" \
