@@ -32,7 +32,7 @@ struct pyr_pool {
     int failed_task;
     pyr_status failure;
     char sentence[4096];
-    /* recording; under the lock */
+    /* recording */
     pyr_task_time *times; /* NULL: none */
     size_t room, recorded;
     int rounds;
@@ -61,10 +61,10 @@ int pyr_openmp_threads(int n)
     return before;
 }
 
-static void record(pyr_pool *pool, int task, int lane, double seconds)
+static void record(pyr_pool *pool, int task, double seconds)
 {
     if (pool->recorded < pool->room)
-        pool->times[pool->recorded] = (pyr_task_time){pool->rounds, task, lane, seconds};
+        pool->times[pool->recorded] = (pyr_task_time){pool->rounds, task, seconds};
     pool->recorded++;
 }
 
@@ -77,18 +77,12 @@ static void work_on_round(pyr_pool *pool, int lane)
         int task = pool->each ? lane : pool->next;
         pyr_status status;
 
-        double start = pool->times ? pyr_thread_seconds() : 0;
-
         pool->next++;
         worked = true;
 
         pthread_mutex_unlock(&pool->lock);
         status = pool->run(pool->arg, task, lane);
-        if (pool->times)
-            start = pyr_thread_seconds() - start;
         pthread_mutex_lock(&pool->lock);
-        if (pool->times)
-            record(pool, task, lane, start);
         if (status != PYR_OK && task < pool->failed_task) {
             pool->failed_task = task;
             pool->failure = status;
@@ -226,8 +220,6 @@ static pyr_status run_round(pyr_pool *pool, int tasks, bool each, pyr_task run, 
     if (pool->on_start) /* another thread may have run the round before */
         pool->on_start();
     pthread_mutex_lock(&pool->lock);
-    if (pool->times)
-        record(pool, -1, 0, pyr_thread_seconds() - pool->alone_since);
     pool->run = run;
     pool->arg = arg;
     pool->stop = pyr_stop_current();
@@ -245,13 +237,27 @@ static pyr_status run_round(pyr_pool *pool, int tasks, bool each, pyr_task run, 
     pthread_mutex_lock(&pool->lock);
     while (atomic_load(&pool->idle) < pool->started)
         pthread_cond_wait(&pool->done, &pool->lock);
-    pool->rounds++;
-    if (pool->times)
-        pool->alone_since = pyr_thread_seconds();
     pthread_mutex_unlock(&pool->lock);
     if (pool->failure != PYR_OK)
         pyr_error_set(pool->sentence);
     return pool->failure;
+}
+
+/* A round of which each task is timed. */
+static pyr_status record_round(pyr_pool *pool, int tasks, pyr_task run, void *arg)
+{
+    pyr_status status = PYR_OK;
+
+    record(pool, -1, pyr_thread_seconds() - pool->alone_since);
+    for (int task = 0; task < tasks && status == PYR_OK; task++) {
+        double start = pyr_thread_seconds();
+
+        status = run(arg, task, 0);
+        record(pool, task, pyr_thread_seconds() - start);
+    }
+    pool->rounds++;
+    pool->alone_since = pyr_thread_seconds();
+    return status;
 }
 
 void pyr_pool_record(pyr_pool *pool, pyr_task_time *times, size_t room)
@@ -271,7 +277,7 @@ size_t pyr_pool_recorded(const pyr_pool *pool, int *rounds)
 
 pyr_status pyr_pool_run(pyr_pool *pool, int tasks, pyr_task run, void *arg)
 {
-    return run_round(pool, tasks, false, run, arg);
+    return pool->times ? record_round(pool, tasks, run, arg) : run_round(pool, tasks, false, run, arg);
 }
 
 pyr_status pyr_pool_run_each(pyr_pool *pool, pyr_task run, void *arg)

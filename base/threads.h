@@ -31,11 +31,12 @@ pyr_status pyr_pool_run_each(pyr_pool *pool, pyr_task run, void *arg);
 
 /* A task that was run: processor time in seconds. task -1: what the caller did alone before the round. */
 typedef struct pyr_task_time {
-    int round, task, lane;
+    int round, task;
     double seconds;
 } pyr_task_time;
 
-/* From now on each task's time is taken, up to `room` of them (borrowed until it is called again; NULL: no more). */
+/* From now on each task's time is taken, up to `room` of them (borrowed until it is called again; NULL: no more). So that
+ * no task slows another, the caller then runs them all, one after the other, as lane 0. */
 void pyr_pool_record(pyr_pool *pool, pyr_task_time *times, size_t room);
 /* How many there are, and the number of rounds; more than `room` tasks: 0. */
 size_t pyr_pool_recorded(const pyr_pool *pool, int *rounds);

@@ -4,16 +4,20 @@
     bench/lanes.py [--program ./pyrdiff] [--threads 1,2,4,8,16,32,64] [--seconds 2] NETWORK ... [-- ARGS OF pyrdiff bench]
 
 For each number of threads the program itself is run with as many, on whatever machine this is, as it plans by them, and
-writes its tasks with the processor time of each (pyrdiff bench --record). A step is a sequence of rounds: what the caller
-does alone, then tasks, which lanes take in order. Each task counts with its median over the steps. Rounds are played
-again on as many lanes: a lane takes the next task when it is done with one, and a round costs --wake microseconds of
-waking. What lanes share (memory's bandwidth, the last cache, the clock's rate) is not in it.
+writes its tasks with the processor time of each (pyrdiff bench --record), which it runs one after the other on one
+processor for this. A step is a sequence of rounds: what the caller does alone, then tasks, which lanes take in order. Each
+task counts with its median over the steps. Rounds are played again on as many lanes: a lane takes the next task when it is
+done with one, and a round costs --wake microseconds of waking. What lanes share (memory's bandwidth, the last cache, the
+clock's rate) is not in it. With several --rounds all numbers of threads are recorded in turns, and each figure is the
+median of the rounds'.
 
-  speed-up   the time of all tasks of the run with 1 thread, over the time of the play
+  work ms    the time of all tasks and of what is done alone: what the plan for so many lanes costs one
+  speed-up   the work of the plan for one thread, over the time of the play
   of ideal   that, over the number of threads
   path       the longest task of each round and all that is done alone: no number of lanes can be faster
   alone      part of the play in which one lane works and no task runs
-  busy       lanes that had at least half of the mean processor time, counted as they really ran
+  busy       lanes that have at least half of the mean work in the play
+  least      the work of the lane that has least, over the mean
 """
 import argparse
 import json
@@ -41,7 +45,7 @@ def step_of(recorded):
         sys.exit("steps have different numbers of rounds")
     alone = [[] for _ in range(per_step)]
     tasks = [{} for _ in range(per_step)]
-    for r, task, _, seconds in recorded["tasks"]:
+    for r, task, seconds in recorded["tasks"]:
         if r < per_step:
             continue
         if task < 0:
@@ -53,24 +57,29 @@ def step_of(recorded):
 
 
 def play(step, lanes, wake):
-    """Seconds of a step."""
-    total = 0.0
+    """Seconds of a step, and the work of each lane in it."""
+    total, work = 0.0, [0.0] * lanes
     for alone, tasks in step:
         at = [0.0] * lanes
         for task in tasks:
             first = min(range(lanes), key=at.__getitem__)
             at[first] += task
         total += alone + max(at) + (wake if lanes > 1 and len(tasks) > 1 else 0)
-    return total
+        # any lane may be the first one in a round: the least busy so far
+        for lane, seconds in zip(sorted(range(lanes), key=work.__getitem__), sorted(at, reverse=True)):
+            work[lane] += seconds
+    return total, work
 
 
-def busy_lanes(recorded):
-    used = {}
-    for r, task, lane, seconds in recorded["tasks"]:
-        if task >= 0:
-            used[lane] = used.get(lane, 0) + seconds
-    mean = sum(used.values()) / recorded["lanes"]
-    return sum(1 for s in used.values() if s >= mean / 2), min(used.values()) / mean if len(used) == recorded["lanes"] else 0
+def figures(program, network, lanes, typed, rest):
+    """What the columns are made of."""
+    recorded = record(program, network, lanes, typed.seconds, rest)
+    step = step_of(recorded)
+    seconds, work = play(step, lanes, typed.wake * 1e-6)
+    mean = sum(work) / lanes
+    return {"piece": recorded["piece"], "parts": recorded["parts"], "seconds": seconds,
+            "work": sum(a + sum(t) for a, t in step), "path": sum(a + max(t, default=0) for a, t in step),
+            "alone": sum(a for a, _ in step) / seconds, "busy": sum(w >= mean / 2 for w in work), "least": min(work) / mean}
 
 
 def main():
@@ -82,26 +91,23 @@ def main():
     parser.add_argument("--program", default="./pyrdiff")
     parser.add_argument("--threads", default="1,2,4,8,16,32,64")
     parser.add_argument("--seconds", type=float, default=2)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--wake", type=float, default=20, help="microseconds that a round's start and end take")
     parser.add_argument("networks", nargs="+")
     typed = parser.parse_args(words)
     threads = [int(t) for t in typed.threads.split(",")]
     if 1 not in threads:
         threads.insert(0, 1)
-    print("network     threads  piece  parts  step ms  speed-up  of ideal  path ms  alone  busy  least lane")
+    print("network     threads  piece  parts  work ms  step ms  speed-up  of ideal  path ms  alone  busy  least")
     for network in typed.networks:
-        alone_ms = None
+        rounds = [{n: figures(typed.program, network, n, typed, rest) for n in sorted(threads)}
+                  for _ in range(typed.rounds)]
         for n in sorted(threads):
-            recorded = record(typed.program, network, n, typed.seconds, rest)
-            step = step_of(recorded)
-            seconds = play(step, n, typed.wake * 1e-6)
-            alone_ms = alone_ms or seconds
-            path = sum(a + max(t, default=0) for a, t in step)
-            busy, least = busy_lanes(recorded)
-            pieces = -(-recorded["batch"] // recorded["piece"])
-            print(f"{os.path.basename(network.rstrip('/')):11s} {n:7d}  {recorded['piece']:5d}  {recorded['parts']:5d}"
-                  f"  {1e3 * seconds:7.1f}  {alone_ms / seconds:8.2f}  {alone_ms / seconds / n:8.2f}  {1e3 * path:7.1f}"
-                  f"  {100 * sum(a for a, _ in step) / seconds:4.1f}%  {busy:4d}  {least:10.2f}", flush=True)
+            f = {key: statistics.median(r[n][key] for r in rounds) for key in rounds[0][n]}
+            faster = statistics.median(r[1]["work"] / r[n]["seconds"] for r in rounds)
+            print(f"{os.path.basename(network.rstrip('/')):11s} {n:7d}  {f['piece']:5.0f}  {f['parts']:5.0f}"
+                  f"  {1e3 * f['work']:7.1f}  {1e3 * f['seconds']:7.1f}  {faster:8.2f}  {faster / n:8.2f}"
+                  f"  {1e3 * f['path']:7.1f}  {100 * f['alone']:4.1f}%  {f['busy']:4.0f}  {f['least']:5.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ static void write_tasks(pyr_json *j, const pyr_task_time *times, size_t n)
         pyr_json_open(j, NULL, '[');
         pyr_json_int(j, NULL, times[i].round);
         pyr_json_int(j, NULL, times[i].task);
-        pyr_json_int(j, NULL, times[i].lane);
         pyr_json_real(j, NULL, times[i].seconds);
         pyr_json_close(j, ']');
     }
