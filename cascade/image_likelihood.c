@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/stop.h"
+#include "graph/lane_share.h"
 #include "levels/denoiser_gradient.h"
 #include <inttypes.h>
 #include <math.h>
@@ -23,6 +24,7 @@ typedef struct running {
     pyr_kernels *k;
     int levels, batch;
     int first; /* image of this round */
+    int share; /* images of a task */
     pyr_feed feed;
     pyr_denoiser denoiser[PYR_MAX_LEVELS];
     void *standardise[PYR_MAX_LEVELS]; /* as pyr_level_vector, for a batch */
@@ -237,7 +239,7 @@ static pyr_status run_images(void *arg, int task, int lane)
     running *r = arg;
     const pyr_likelihood_job *job = r->job;
     lane_memory *m = &r->memory[lane];
-    int first = r->first + task * r->batch, n = job->n - first < r->batch ? job->n - first : r->batch;
+    int first = r->first + task * r->share, n = job->n - first < r->share ? job->n - first : r->share;
     int only = job->model->only;
     pyr_pick pick = {
         .split = job->split, .n = n, .index = m->index, .seed = job->seed, .first = (uint32_t)first};
@@ -258,13 +260,15 @@ static pyr_status run_all(running *r)
     int n = r->job->n;
 
     for (r->first = 0; r->first < n;) {
-        int tasks = (n - r->first + r->batch - 1) / r->batch;
+        int tasks;
 
         if (pyr_stop_requested())
             return pyr_fail(PYR_E_STOPPED, "stopped");
+        r->share = pyr_lane_share(r->k, n - r->first, r->batch);
+        tasks = (n - r->first + r->share - 1) / r->share;
         tasks = tasks < r->k->lanes ? tasks : r->k->lanes;
         PYR_TRY(pyr_run_tasks(r->k, tasks, run_images, r));
-        r->first = r->first + tasks * r->batch < n ? r->first + tasks * r->batch : n;
+        r->first = r->first + tasks * r->share < n ? r->first + tasks * r->share : n;
         if (r->job->on_progress)
             r->job->on_progress(r->job->ctx, r->first);
     }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "base/stop.h"
+#include "graph/lane_share.h"
 #include "levels/level_file.h"
 #include <assert.h>
 #include <inttypes.h>
@@ -407,6 +408,7 @@ pyr_status pyr_model_choose_class(pyr_class_choice *out, const pyr_model *m, con
 typedef struct drawing {
     pyr_model *m;
     const pyr_model_draw *draw;
+    int share; /* images of a task */
 } drawing;
 
 /* Conditioning augmentation in sampling: w->noisy = condition + level * noise of each image's own stream. */
@@ -492,7 +494,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
     pyr_model *m = d->m;
     lane_memory *w = &m->memory[lane];
     const pyr_model_draw *draw = d->draw;
-    int first = task * m->batch, n = draw->n - first < m->batch ? draw->n - first : m->batch;
+    int first = task * d->share, n = draw->n - first < d->share ? draw->n - first : d->share;
     int coarsest = m->only >= 0 ? m->only : m->levels - 1, finest = m->only >= 0 ? m->only : 0;
     int begin = !draw->coarse ? coarsest : draw->given > 0 ? draw->given : m->levels - 1;
     pyr_level_draw one = {.lane = lane,
@@ -532,11 +534,11 @@ static pyr_status draw_task(void *arg, int task, int lane)
 
 pyr_status pyr_model_sample(pyr_model *m, const pyr_model_draw *draw)
 {
-    drawing d = {m, draw};
+    drawing d = {m, draw, pyr_lane_share(m->k, draw->n, m->batch)};
     int only = m->only;
 
     assert(only < 0 || (draw->coarse ? draw->given == only + 1 && only + 1 < m->levels
                                      : !m->level[only].level.condition.c && !draw->mismatch[only] &&
                                            (only == m->levels - 1 || !draw->image[only])));
-    return pyr_run_tasks(m->k, (draw->n + m->batch - 1) / m->batch, draw_task, &d);
+    return pyr_run_tasks(m->k, (draw->n + d.share - 1) / d.share, draw_task, &d);
 }

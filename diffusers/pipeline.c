@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/stop.h"
 #include "base/text.h"
+#include "graph/lane_share.h"
 #include <stdio.h>
 #include <string.h>
 
@@ -335,7 +336,8 @@ static pyr_status build(pyr_pipeline *p, const pyr_unet_config *u)
     pyr_graph_keep(p->g, p->in.label); /* it is written once for all steps */
     p->y = pyr_unet_build(p->g, u, &(pyr_unet_options){0}, &p->in);
     pyr_graph_keep(p->g, p->y);
-    return pyr_graph_plan(p->g, &(pyr_plan){.batch = p->batch});
+    return pyr_graph_plan(
+        p->g, &(pyr_plan){.batch = p->batch, .parts = p->batch / pyr_share_part(p->k, p->batch, p->image)});
 }
 
 static size_t image_bytes(const pyr_pipeline *p)
@@ -460,6 +462,7 @@ size_t pyr_pipeline_bytes(const pyr_pipeline *p)
 typedef struct drawing {
     pyr_pipeline *p;
     const pyr_pipeline_draw *draw;
+    int share;   /* images of a task */
     int lane, n; /* of a task */
 } drawing;
 
@@ -493,7 +496,7 @@ static pyr_status put_answers(const drawing *d, void *out)
     return PYR_OK;
 }
 
-/* The network at `time`. All places of the graph are computed; images do not see each other. */
+/* The network at `time`. Whole parts of the graph are computed; images do not see each other. */
 static pyr_status run_network(const drawing *d, const void *x, double time, void *out)
 {
     pyr_pipeline *p = d->p;
@@ -505,6 +508,7 @@ static pyr_status run_network(const drawing *d, const void *x, double time, void
 
     if (pyr_stop_requested())
         return pyr_fail(PYR_E_STOPPED, "stopped");
+    pyr_graph_use(p->g, d->lane, d->n);
     pyr_copy(k, pyr_graph_data(p->g, d->lane, p->in.sample), x, bytes);
     for (int i = 0; i < p->batch; i++) {
         w->rows[i] = (uint32_t)time;
@@ -577,8 +581,8 @@ static pyr_status draw_task(void *arg, int task, int lane)
     const pyr_pipeline_draw *draw = all->draw;
     pyr_kernels *k = p->k;
     lane_memory *w = &p->memory[lane];
-    size_t size = pyr_count(p->image), first = (size_t)task * (size_t)p->batch;
-    int n = draw->n - (int)first < p->batch ? draw->n - (int)first : p->batch;
+    size_t size = pyr_count(p->image), first = (size_t)task * (size_t)all->share;
+    int n = draw->n - (int)first < all->share ? draw->n - (int)first : all->share;
     drawing mine = {.p = p, .draw = draw, .lane = lane, .n = n};
     float *image = draw->image + first * size;
 
@@ -598,7 +602,7 @@ static pyr_status draw_task(void *arg, int task, int lane)
 
 pyr_status pyr_pipeline_sample(pyr_pipeline *p, const pyr_pipeline_draw *draw)
 {
-    drawing all = {.p = p, .draw = draw};
+    drawing all = {.p = p, .draw = draw, .share = pyr_lane_share(p->k, draw->n, p->batch)};
 
-    return pyr_run_tasks(p->k, (draw->n + p->batch - 1) / p->batch, draw_task, &all);
+    return pyr_run_tasks(p->k, (draw->n + all.share - 1) / all.share, draw_task, &all);
 }

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "features/classifier.h"
 #include "features/inception.h"
+#include "graph/lane_share.h"
 #include "pictures/pixels.h"
 #include <assert.h>
 #include <stdio.h>
@@ -36,6 +37,7 @@ typedef struct features_run {
     const void *images; /* samples of `bits` */
     int bits, h, w, c;
     float *features, *logits;
+    int share; /* images of a task */
 } features_run;
 
 static pyr_status load_weights(pyr_features *f, const pyr_safetensors *file, const char *path)
@@ -73,7 +75,10 @@ static pyr_status open_network(pyr_features *f, const pyr_safetensors *file, con
     if (f->ends.features >= 0 && f->ends.logits >= 0) /* else the plan says why */
         status = load_weights(f, file, path);
     if (status == PYR_OK)
-        status = pyr_graph_plan(f->g, &(pyr_plan){.batch = f->batch});
+        status = pyr_graph_plan(
+            f->g,
+            &(pyr_plan){.batch = f->batch,
+                        .parts = f->batch / pyr_share_part(k, f->batch, pyr_graph_shape(f->g, f->ends.x))});
     return status;
 }
 
@@ -153,8 +158,8 @@ static pyr_status run_task(void *arg, int task, int lane)
     const features_run *r = arg;
     pyr_features *f = r->f;
     pyr_kernels *k = f->k;
-    int64_t first = (int64_t)task * f->batch;
-    int n = r->n - first < f->batch ? (int)(r->n - first) : f->batch;
+    int64_t first = (int64_t)task * r->share;
+    int n = r->n - first < r->share ? (int)(r->n - first) : r->share;
     size_t d = (size_t)f->facts.size, classes = (size_t)f->facts.classes;
     size_t samples = (size_t)r->h * (size_t)r->w * (size_t)r->c, real = pyr_type_size(k->real);
     char *x = pyr_graph_data(f->g, lane, f->ends.x);
@@ -171,6 +176,7 @@ static pyr_status run_task(void *arg, int task, int lane)
             pyr_pixels_from_samples(one, image, r->bits, samples);
         PYR_TRY_OUT(pyr_upload_floats(k, x + (size_t)i * f->numbers * real, one, f->numbers));
     }
+    pyr_graph_use(f->g, lane, n);
     PYR_TRY_OUT(pyr_graph_forward(f->g, lane));
     PYR_TRY_OUT(pyr_download_floats(k, r->features + (size_t)first * d,
                                     pyr_graph_data(f->g, lane, f->ends.features), (size_t)n * d));
@@ -196,6 +202,7 @@ pyr_status pyr_features_run(pyr_features *f, int64_t n, const void *images, int 
             PYR_E_SHAPE,
             "the images are %dx%dx%d (height, width, channels), the classifier was trained on %dx%dx%d: train one on images of this size (pyrdiff classifier)",
             h, w, c, s->h, s->w, s->c);
-    return pyr_run_tasks(f->k, (int)((n + f->batch - 1) / f->batch), run_task,
-                         &(features_run){f, n, images, bits, h, w, c, features, logits});
+    features_run r = {f, n, images, bits, h, w, c, features, logits, pyr_lane_share(f->k, n, f->batch)};
+
+    return pyr_run_tasks(f->k, (int)((n + r.share - 1) / r.share), run_task, &r);
 }

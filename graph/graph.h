@@ -120,7 +120,7 @@ typedef struct pyr_plan {
     int lanes;           /* 0: as many as the kernels have */
     bool param_gradient; /* gradients of the parameters are wanted */
     int groups;          /* accumulators; 0: 4 */
-    int parts;           /* a power of two that divides the batch; 0: 1 */
+    int parts;           /* divides the batch; with param_gradient a power of two; 0: 1 */
     bool recompute;      /* segments are computed twice and take less memory */
 } pyr_plan;
 

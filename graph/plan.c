@@ -514,7 +514,7 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
     g->planned = true;
     g->batch = plan->batch;
     g->parts = plan->parts ? plan->parts : 1;
-    assert((g->parts & (g->parts - 1)) == 0 && g->batch % g->parts == 0);
+    assert(g->batch % g->parts == 0 && (!plan->param_gradient || (g->parts & (g->parts - 1)) == 0));
     g->lanes = plan->lanes ? plan->lanes : g->k->lanes;
     for (int i = 0; i < g->n_values; i++)
         g->values[i].shape.n = g->batch;

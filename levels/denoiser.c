@@ -3,6 +3,7 @@
 #include "levels/denoiser.h"
 
 #include "base/mem.h"
+#include "graph/lane_share.h"
 #include "network/unet.h"
 #include <assert.h>
 
@@ -36,6 +37,11 @@ static pyr_value lasting_input(pyr_graph *g, pyr_shape shape, pyr_type type)
     return v;
 }
 
+static int parts_of(const pyr_denoiser *d, int places)
+{
+    return d->part < d->batch ? places / d->part : 1;
+}
+
 static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
 {
     pyr_shape pair = {1, 1, 1, 2}, one = {1, 1, 1, 1},
@@ -65,7 +71,7 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
         pyr_graph_want_gradient(g, d->x);
         pyr_graph_seed(g, d->d);
     }
-    return pyr_graph_plan(g, &(pyr_plan){.batch = d->places});
+    return pyr_graph_plan(g, &(pyr_plan){.batch = d->places, .parts = parts_of(d, d->places)});
 }
 
 /* The noise on the condition is the same for all images: a setting of the sampling. */
@@ -102,7 +108,7 @@ static pyr_status plan_conditioner(pyr_denoiser *d, pyr_params *params)
     }
     d->result = pyr_unet_condition(g, &level->unet, condition);
     pyr_graph_keep(g, d->result);
-    PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = d->batch}));
+    PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = d->batch, .parts = parts_of(d, d->batch)}));
     return d->noise_channel >= 0 ? put_noise_channel(d) : PYR_OK;
 }
 
@@ -170,6 +176,7 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
                           .batch = batch,
                           .gradient = gradient,
                           .places = both ? 2 * batch : batch,
+                          .part = pyr_share_part(k, batch, level->variable),
                           .guidance = guided ? level->settings.sampler_guidance : 1,
                           .lo = level->settings.guidance_min,
                           .hi = level->settings.guidance_max,
@@ -239,11 +246,24 @@ double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations)
 
 /* ---- before the first call --------------------------------------------------------------------- */
 
-/* The graphs' places are always all computed. Those beyond n repeat the first image's numbers (label, noise
- * level); what their pictures hold does not matter, since images do not see each other. */
+/* Of the graphs' places the parts that the images need are computed; with both in one batch, they come twice, one after
+ * the other. Places beyond n repeat the first image's numbers (label, noise level); what their pictures hold does not
+ * matter, since images do not see each other. */
+int pyr_denoising_places(const pyr_denoising *call)
+{
+    int part = call->denoiser->part;
+
+    return (call->n + part - 1) / part * part;
+}
+
+static bool both_in_one(const pyr_denoiser *d)
+{
+    return d->places > d->batch;
+}
+
 static int image_of(const pyr_denoising *call, int place)
 {
-    int image = place % call->denoiser->batch;
+    int image = place % pyr_denoising_places(call);
 
     return image < call->n ? image : 0;
 }
@@ -252,12 +272,13 @@ static void put_features(const pyr_denoising *call)
 {
     pyr_denoiser *d = call->denoiser;
     pyr_shape s = pyr_graph_shape(d->conditioner, d->result);
-    size_t bytes = pyr_count(s) * pyr_type_size(pyr_image_type(d->k, d->level->precision));
+    size_t image = pyr_count(s) / (size_t)d->batch * pyr_type_size(pyr_image_type(d->k, d->level->precision));
+    size_t bytes = (size_t)pyr_denoising_places(call) * image;
     const void *result = pyr_graph_data(d->conditioner, call->lane, d->result);
     char *features = pyr_graph_data(d->g, call->lane, d->features);
 
-    for (int part = 0; part < d->places / d->batch; part++)
-        pyr_copy(d->k, features + (size_t)part * bytes, result, bytes);
+    for (int times = 0; times <= both_in_one(d); times++)
+        pyr_copy(d->k, features + (size_t)times * bytes, result, bytes);
 }
 
 /* The class of each image, or (with_classes false, or an image without one) the row that stands for no class. */
@@ -268,7 +289,9 @@ static void put_labels(const pyr_denoising *call, bool with_classes)
     uint32_t none = (uint32_t)d->level->facts.classes;
 
     for (int i = 0; i < d->places; i++)
-        labels[i] = with_classes && call->rows && i < d->batch ? call->rows[image_of(call, i)] : none;
+        labels[i] = with_classes && call->rows && i < pyr_denoising_places(call)
+                        ? call->rows[image_of(call, i)]
+                        : none;
     pyr_upload(d->k, pyr_graph_data(d->g, call->lane, d->label), labels, (size_t)d->places * sizeof *labels);
 }
 
@@ -285,6 +308,7 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
         return pyr_sync(k);
     pyr_copy(k, pyr_graph_data(d->conditioner, call->lane, d->condition), call->condition,
              (size_t)call->n * pyr_count(d->level->condition) * pyr_type_size(k->real));
+    pyr_graph_use(d->conditioner, call->lane, call->n);
     PYR_TRY(pyr_graph_forward(d->conditioner, call->lane));
     put_features(call);
     return pyr_sync(k);
@@ -366,9 +390,11 @@ static pyr_status evaluate(const pyr_denoising *call, const void *x, const doubl
     pyr_denoiser *d = call->denoiser;
     size_t size = pyr_count(d->level->variable) * pyr_type_size(d->k->real);
     char *to = pyr_graph_data(d->g, call->lane, d->x);
+    int places = pyr_denoising_places(call);
 
-    for (int part = 0; part < d->places / d->batch; part++)
-        pyr_copy(d->k, to + (size_t)part * (size_t)d->batch * size, x, (size_t)call->n * size);
+    for (int times = 0; times <= both_in_one(d); times++)
+        pyr_copy(d->k, to + (size_t)(times * places) * size, x, (size_t)call->n * size);
+    pyr_graph_use(d->g, call->lane, both_in_one(d) ? 2 * places : places);
     assert(!call->in_recording || (one_level(call, s) && !d->kept));
     if (one_level(call, s))
         put_one_level(call, s[0]);
@@ -392,9 +418,9 @@ static pyr_status evaluate_other(const pyr_denoising *call, const void *x, const
 
     if (call->weaker)
         return evaluate(call->weaker, x, s, other);
-    if (d->places > d->batch) {
-        *other =
-            (const char *)with + (size_t)d->batch * pyr_count(d->level->variable) * pyr_type_size(d->k->real);
+    if (both_in_one(d)) {
+        *other = (const char *)with + (size_t)pyr_denoising_places(call) * pyr_count(d->level->variable) *
+                                          pyr_type_size(d->k->real);
         return PYR_OK;
     }
     put_labels(call, false);
@@ -435,7 +461,7 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
         pyr_copy(k, out, with, (size_t)call->n * bytes);
         return PYR_OK;
     }
-    if (d->places == d->batch && !call->weaker) { /* the same graph comes once more, x is still needed */
+    if (!both_in_one(d) && !call->weaker) { /* the same graph comes once more, x is still needed */
         void *kept = d->kept[call->lane];
 
         pyr_copy(k, kept, with, (size_t)call->n * bytes);

@@ -34,6 +34,7 @@ typedef struct pyr_denoiser {
     const pyr_level *level;
     int batch;       /* images a lane takes at a time */
     int places;      /* of the graph's batch: batch, or twice that with both in one batch */
+    int part;        /* images that are computed at a time, a lane's batch being cut into parts of as many */
     double guidance; /* G; 1: none */
     double lo, hi;   /* noise levels that it acts at */
     bool gradient;   /* D can be run backwards */
@@ -80,6 +81,10 @@ typedef struct pyr_denoising {
     const struct pyr_denoising *weaker; /* of the weaker network, same lane and images; NULL: there is none */
     bool in_recording;                  /* the caller records what is called (the weaker network's too) */
 } pyr_denoising;
+
+/* Places of the graph's batch that these images take: whole parts. With both in one batch those without classes begin
+ * there. */
+int pyr_denoising_places(const pyr_denoising *denoising);
 
 /* Before the first call for these images: take in their condition and rows, which stay until the next
  * begin on this lane. The weaker network's too. */

@@ -22,7 +22,7 @@ pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
     pyr_denoiser *d = call->denoiser;
     pyr_kernels *k = d->k;
     size_t count = (size_t)call->n * pyr_count(d->level->variable);
-    size_t half = (size_t)d->batch * pyr_count(d->level->variable) * pyr_type_size(k->real);
+    size_t half = (size_t)pyr_denoising_places(call) * pyr_count(d->level->variable) * pyr_type_size(k->real);
     char *seed = pyr_graph_gradient(d->g, call->lane, d->d);
     const double *weight = d->weight + call->lane * d->batch;
     bool guided = d->guidance != 1;

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "diffusion/rk45.h"
+#include "graph/lane_share.h"
 #include "graph/safetensors.h"
 #include "tasks/layers.h"
 #include <inttypes.h>
@@ -51,6 +52,7 @@ typedef struct encoding {
     pyr_latent *out;
     int label;
     double tolerance;
+    int share;        /* images of a task */
     int *evaluations; /* n, the sum over levels */
 } encoding;
 
@@ -186,8 +188,7 @@ out:
 static pyr_status encode_task(void *arg, int task, int lane)
 {
     const encoding *e = arg;
-    int batch = e->m->batch, first = task * batch;
-    int n = e->out->n - first < batch ? e->out->n - first : batch;
+    int first = task * e->share, n = e->out->n - first < e->share ? e->out->n - first : e->share;
 
     for (int level = e->out->levels - 1; level >= 0; level--)
         PYR_TRY(encode_level(e, level, lane, first, n));
@@ -199,8 +200,8 @@ pyr_status pyr_latent_encode(pyr_latent *out, pyr_model *m, int n, const float *
 {
     pyr_kernels *k = m->k;
     size_t size = pyr_count(pyr_model_image(m, 0));
-    int batch = m->batch;
-    encoding e = {.m = m, .out = out, .label = label, .tolerance = tolerance};
+    encoding e = {
+        .m = m, .out = out, .label = label, .tolerance = tolerance, .share = pyr_lane_share(k, n, m->batch)};
     pyr_layers *layers = NULL;
     pyr_status status;
 
@@ -210,7 +211,7 @@ pyr_status pyr_latent_encode(pyr_latent *out, pyr_model *m, int n, const float *
     for (int i = 0; i < n; i++)
         PYR_TRY_OUT(pyr_layers_new(&layers[i], m, images + (size_t)i * size));
     e.layers = layers;
-    PYR_TRY_OUT(pyr_run_tasks(k, (n + batch - 1) / batch, encode_task, &e));
+    PYR_TRY_OUT(pyr_run_tasks(k, (n + e.share - 1) / e.share, encode_task, &e));
     if (nfe) {
         *nfe = 0;
         for (int i = 0; i < n; i++)

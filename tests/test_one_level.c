@@ -385,6 +385,47 @@ static void residuals_look_as_in_decompose(void)
     pyr_dataset_free(data);
 }
 
+/* n images by a run's model on so many lanes; the tasks of the draw, which is one round. */
+static int tasks_of_draw(const rig *r, int lanes, int n, float *image)
+{
+    pyr_task_time times[64];
+    uint64_t seed[64];
+    pyr_kernels *k = NULL;
+    pyr_model *m = NULL;
+    int rounds = 0, recorded = 0;
+
+    for (int i = 0; i < n; i++)
+        seed[i] = (uint64_t)i;
+    CHECK_OK(pyr_kernels_open(&k, "cpu", lanes));
+    CHECK_OK(pyr_model_open(&m, k, r->run, &r->config));
+    if (m) {
+        pyr_pool_record(k->pool, times, 64);
+        CHECK_OK(
+            pyr_model_sample(m, &(pyr_model_draw){.n = n, .seeds = seed, .label = -1, .image[0] = image}));
+        recorded = (int)pyr_pool_recorded(k->pool, &rounds);
+        pyr_pool_record(k->pool, NULL, 0);
+        CHECK(rounds == 1);
+    }
+    pyr_model_free(m);
+    pyr_kernels_free(k);
+    return recorded - 1; /* and what the caller did before */
+}
+
+static void few_images_are_work_for_all_lanes(void)
+{
+    static float image[2][24 * SIZE];
+    rig r;
+
+    if (!rig_new(&r, 0, kinds[0].name, -1))
+        return;
+    CHECK(tasks_of_draw(&r, 1, 24, image[0]) == 2); /* pieces as large as a lane takes: 16 */
+    CHECK(tasks_of_draw(&r, 8, 24, image[1]) == 8);
+    CHECK(memcmp(image[0], image[1], sizeof image[0]) == 0);
+    CHECK(tasks_of_draw(&r, 16, 8, image[1]) == 8);
+    CHECK(memcmp(image[0], image[1], 8 * SIZE * sizeof(float)) == 0);
+    rig_free(&r);
+}
+
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
@@ -392,6 +433,7 @@ int main(int argc, char **argv)
         return 1;
     write_images();
     RUN(a_level_alone_draws_what_the_run_draws_there);
+    RUN(few_images_are_work_for_all_lanes);
     RUN(residuals_of_a_gaussian);
     RUN(terms_of_the_likelihood);
     RUN(seeds_choose_training_images);

@@ -1,4 +1,5 @@
 /* test_sum_tree.c - the order of sums over a batch: against orders written by hand, and a plain sum in double. */
+#include "graph/lane_share.h"
 #include "graph/sum_tree.h"
 
 #include "base/mem.h"
@@ -328,6 +329,34 @@ static void pieces_leave_no_lane_idle(void)
     CHECK(pyr_parts_together(16, 4, 16) == 1 && pyr_parts_together(64, 4, 16) == 4);
 }
 
+/* ---- images that are only computed forward ------------------------------------------------------- */
+
+static void images_are_shared_by_the_lanes(void)
+{
+    pyr_kernels *k = NULL;
+    int own;
+
+    CHECK_OK(pyr_kernels_open(&k, "cpu", 1));
+    own = k->lanes;
+    for (int most = 1; most <= 16; most *= 2)
+        for (k->lanes = 2; k->lanes <= 64; k->lanes++)
+            for (int n = 1; n <= 300; n++) {
+                int share = pyr_lane_share(k, n, most),
+                    rounds = (n + k->lanes * most - 1) / (k->lanes * most);
+
+                CHECK(share >= 1 && share <= most);
+                /* done less than an image a round after what is possible at all */
+                CHECK(last_is_done(n, share, k->lanes) < (n + k->lanes - 1) / k->lanes + rounds);
+            }
+    k->lanes = own;
+    CHECK(pyr_lane_share(k, 5, 16) == 16 && pyr_lane_share(k, 0, 16) == 16); /* one lane has no choice */
+    CHECK(pyr_share_part(k, 16, (pyr_shape){1, 7, 7, 3}) == 4);
+    CHECK(pyr_share_part(k, 16, (pyr_shape){1, 1, 1, 1}) == 16);
+    CHECK(pyr_share_part(k, 16, (pyr_shape){1, 14, 14, 3}) == 1);
+    CHECK(pyr_share_part(k, 6, (pyr_shape){1, 7, 7, 3}) == 6); /* 4 does not divide it */
+    pyr_kernels_free(k);
+}
+
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
@@ -338,5 +367,6 @@ int main(int argc, char **argv)
     RUN(buffers_are_few);
     RUN(parts_are_enough_for_the_lanes);
     RUN(pieces_leave_no_lane_idle);
+    RUN(images_are_shared_by_the_lanes);
     return CHECK_DONE();
 }
