@@ -78,6 +78,72 @@ static void other_weights(void)
                 "should be above 0");
 }
 
+/* ---- data on a curve ----------------------------------------------------------------------------- */
+
+/* The circle's mean square score with noise s, by quadrature: for small s nearly 1/s^2, that of noise across a line. */
+static double mean_square_score(const pyr_mixture *circle, double s)
+{
+    double sum = 0, mass = 0;
+
+    for (double x = -3; x < 3; x += 0.02)
+        for (double y = -3; y < 3; y += 0.02) {
+            double score[2], p = exp(pyr_mixture_score(circle, score, (double[]){x, y}, s));
+
+            mass += 4e-4 * p;
+            sum += 4e-4 * p * (score[0] * score[0] + score[1] * score[1]);
+        }
+    CHECK_CLOSE(mass, 1, 1e-6);
+    return sum;
+}
+
+/* Sliced score matching of points on a circle: with noise the loss comes to -E |score|^2, without it falls far below. */
+static void without_noise_there_is_no_least_loss(void)
+{
+    const double s = 0.1;
+    double mean[2], covariance[4], loss[2], least, weight;
+    pyr_mixture *circle = NULL;
+    pyr_kernels *k = NULL;
+
+    CHECK_OK(pyr_toy_circle(&circle));
+    pyr_mixture_moments(circle, mean, covariance);
+    CHECK_CLOSE(mean[0], 0, 1e-12);
+    CHECK_CLOSE(covariance[0], 1, 1e-12);
+    CHECK_CLOSE(covariance[1], 0, 1e-12);
+    least = -mean_square_score(circle, s);
+    CHECK_CLOSE(least, -1 / (s * s), 0.03 / (s * s));
+    CHECK_OK(pyr_kernels_open(&k, "cpu", 2));
+    for (int clean = 0; clean < 2; clean++) {
+        pyr_toy_network *net = NULL;
+        double losses[400];
+        pyr_toy_training training = {.data = circle,
+                                     .objective = PYR_SLICED_SCORE_MATCHING,
+                                     .schedule = {.family = PYR_VE,
+                                                  .curve = PYR_CURVE_GEOMETRIC,
+                                                  .s_min = 0.0999,
+                                                  .s_max = 0.1001,
+                                                  .scale = 1},
+                                     .noise = {.density = PYR_UNIFORM_T, .weight = PYR_WEIGHT_SIMPLE},
+                                     .steps = 400,
+                                     .batch = 512,
+                                     .learning_rate = 1e-2,
+                                     .seed = 3,
+                                     .clean = clean,
+                                     .losses = losses};
+
+        weight = pyr_noise_weight(&training.noise, &training.schedule, s) * pow(s, 4);
+        CHECK_OK(pyr_toy_network_new(&net, k, 2, 3));
+        CHECK_OK(pyr_toy_train(net, &loss[clean], &training));
+        loss[clean] /= weight;
+        CHECK(losses[399] < losses[0]);
+        pyr_toy_network_free(net);
+    }
+    /* finite differences of 0.1 s change the loss by some percent */
+    CHECK_CLOSE(loss[0], least, -0.1 * least);
+    CHECK(loss[1] < 10 * least);
+    pyr_kernels_free(k);
+    pyr_mixture_free(circle);
+}
+
 /* ---- how fast Langevin dynamics arrives -------------------------------------------------------- */
 
 static const pyr_plane_normal goal = {{0.5, -1}, {1.5, 0.2}};
@@ -579,6 +645,7 @@ int main(int argc, char **argv)
     RUN(two_are_as_published);
     RUN(near_and_far_are_as_published);
     RUN(other_weights);
+    RUN(without_noise_there_is_no_least_loss);
     RUN(divergences_by_integration);
     RUN(bound_holds_and_is_met);
     RUN(langevin_dynamics_has_that_law);

@@ -100,3 +100,20 @@ pyr_status pyr_toy_mixture(pyr_mixture **out, pyr_toy which)
 {
     return pyr_toy_mixture_weighed(out, which, NULL, 0);
 }
+
+pyr_status pyr_toy_circle(pyr_mixture **out)
+{
+    enum { POINTS = 512 };
+    pyr_status status = pyr_mixture_new(out, POINTS, 2);
+
+    for (int i = 0; i < POINTS && status == PYR_OK; i++) {
+        double angle = 2 * pi * i / POINTS;
+
+        status = pyr_mixture_isotropic(*out, i, 1, (double[]){sqrt(2) * cos(angle), sqrt(2) * sin(angle)}, 0);
+    }
+    if (status != PYR_OK) {
+        pyr_mixture_free(*out);
+        *out = NULL;
+    }
+    return status;
+}

@@ -19,6 +19,10 @@ typedef enum pyr_toy {
 
 extern const char *const pyr_toy_names[]; /* "two", "ring", "grid", "cross", "near", "far" */
 
+/* Points on a circle of radius sqrt(2), so many that the smallest noise in use does not tell them apart: data on a curve, a
+ * manifold of one dimension. Its score wants noise. The caller frees *out. */
+pyr_status pyr_toy_circle(pyr_mixture **out);
+
 /* The caller frees *out. */
 pyr_status pyr_toy_mixture(pyr_mixture **out, pyr_toy which);
 /* The same with other weights[n] > 0 of its modes, relative, before it is scaled: PYR_E_ARG unless there is one for each. */

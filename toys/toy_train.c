@@ -74,7 +74,7 @@ static void draw_point(trainer *t, int64_t step, int point)
 
     pyr_mixture_draw(job->data, x, NULL, 1, job->seed, step * t->points + point);
     normals(t, known, step, point, PYR_RNG_NOISE);
-    for (size_t j = 0; j < size; j++)
+    for (size_t j = 0; j < size && !job->clean; j++)
         x[j] += s * known[j];
     if (is_sliced(t)) {
         draw_direction(t, known, difference * s, step, point);
@@ -142,6 +142,8 @@ static pyr_status step(void *ctx, int64_t number, pyr_train_step *out)
                                      loss_of_places, t));
     for (int i = 0; i < t->points; i++)
         loss += t->losses[i] / t->points;
+    if (t->t->losses)
+        t->t->losses[number] = loss;
     if (number >= t->t->steps - (t->t->steps + 9) / 10) {
         t->sum += loss;
         t->late++;
@@ -158,6 +160,7 @@ pyr_status pyr_toy_train(pyr_toy_network *net, double *loss, const pyr_toy_train
     pyr_status status;
 
     assert(training->batch >= 2 && training->steps >= 1 && training->data->size == t.size);
+    assert(!training->clean || is_sliced(&t)); /* the others speak of the noise */
     t.points = is_sliced(&t) ? training->batch / 2 : training->batch;
     PYR_TRY(pyr_new(&t.x, batch * (2 * size + 2), sizeof *t.x, "a toy's batch"));
     t.target = t.x + batch * size;

@@ -17,6 +17,9 @@ typedef struct pyr_toy_training {
                         sliced score matching */
     double learning_rate;
     uint64_t seed;
+    bool
+        clean; /* sliced: points stay without noise, z alone: what there is to learn of data on a curve then? */
+    double *losses; /* [steps], of each step; NULL: not wanted */
 } pyr_toy_training;
 
 /* Train with AdamW, the rate falling to zero as a cosine. loss, unless NULL: the mean over the last tenth of

@@ -247,7 +247,9 @@ static pyr_status write_page(pyr_study *t)
     pyr_page_end(&t->page);
     status = pyr_text_save(&t->page, path);
     if (status == PYR_OK)
-        pyr_print("\n%s, and as files of their own: scores.svg, langevin.svg, decay.svg, paths.svg\n", path);
+        pyr_print(
+            "\n%s, and as files of their own: scores.svg, langevin.svg, decay.svg, paths.svg, manifold.svg\n",
+            path);
     pyr_free(path);
     return status;
 }
@@ -294,6 +296,7 @@ static pyr_status run(void *arg, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_study_langevin(t));
     PYR_TRY_OUT(pyr_study_decay(t));
     PYR_TRY_OUT(pyr_study_paths(t));
+    PYR_TRY_OUT(pyr_study_manifold(t));
     PYR_TRY_OUT(write_page(t));
 out:
     end(t);

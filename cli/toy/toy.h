@@ -37,6 +37,8 @@ pyr_status pyr_study_scores(pyr_study *t);
 pyr_status pyr_study_langevin(pyr_study *t);
 /* Langevin dynamics' divergence from a normal distribution over time, and its bound: decay.svg and a table. */
 pyr_status pyr_study_decay(pyr_study *t);
+/* Sliced score matching of points on a circle, without noise and with it: manifold.svg and a table. */
+pyr_status pyr_study_manifold(pyr_study *t);
 /* Paths of the reverse SDE and the probability-flow ODE: paths.svg and a table. */
 pyr_status pyr_study_paths(pyr_study *t);
 

@@ -9,7 +9,7 @@ begin "page and pictures"
 run "$out"
 gives 0
 says "$out/index.html"
-for name in scores langevin decay paths; do
+for name in scores langevin decay paths manifold; do
     holds grep -q "<title>" "$out/$name.svg"
     holds grep -q "</svg>" "$out/$name.svg"
 done
@@ -25,7 +25,7 @@ begin "the pictures are well-formed"
 cat >"$tmp/judge.py" <<'END'
 import re, sys, xml.etree.ElementTree as tree
 page = open(sys.argv[1] + "/index.html", encoding="utf-8").read()
-for name in ("scores", "langevin", "decay", "paths"):
+for name in ("scores", "langevin", "decay", "paths", "manifold"):
     text = open(f"{sys.argv[1]}/{name}.svg", encoding="utf-8").read()
     root = tree.fromstring(text)
     assert root.find("{http://www.w3.org/2000/svg}title").text
@@ -67,7 +67,7 @@ done
 begin "the same seed, the same pictures, with any number of threads"
 pyr toy --quick --steps 40 --batch 64 --threads 3 --outdir "$tmp/again"
 gives 0
-for name in scores.svg langevin.svg decay.svg paths.svg index.html; do
+for name in scores.svg langevin.svg decay.svg paths.svg manifold.svg index.html; do
     holds cmp "$out/$name" "$tmp/again/$name"
 done
 run "$tmp/other" --seed 1
@@ -91,6 +91,13 @@ begin "other weights"
 run "$tmp/weighed" --mixture far --weights 3,1 --steps 5 --moves 50
 gives 0
 says "(true: 0.750 0.250)"
+
+begin "points on a circle: without noise the loss has no end"
+run "$tmp/circle" --steps 300 --batch 256
+gives 0
+cp "$tmp/stdout" "$tmp/table"
+holds between "$(figure 'without noise' 1)" -1e9 -1000
+holds between "$(figure 'with noise of 0.1' 1)" -115 -60
 
 begin "what is refused"
 run "$tmp/no" --mixture rang
