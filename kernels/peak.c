@@ -10,7 +10,7 @@
 
 static const double measured_for =
     0.01; /* seconds, after about as long to find out how many rounds take a while */
-enum { ROUNDS = 2000, PER_GFLOPS = 10 /* what is kept: tenths */, MOST_KEPT = 1 << 20 };
+enum { ROUNDS = 2000, MOST_KEPT = 1 << 20 /* GFLOP/s, whole ones, as choices are */ };
 
 typedef struct loop {
     const pyr_backend *backend;
@@ -47,16 +47,16 @@ static pyr_status with_cache(double *gflops, const pyr_kernels *k, pyr_precision
     char *path = NULL, *machine = NULL, name[64];
     pyr_tuning *cache = NULL;
     pyr_status status = PYR_OK;
-    int now = (int)fmin(*gflops * PER_GFLOPS, MOST_KEPT), kept;
+    int now = (int)fmin(*gflops, MOST_KEPT), kept;
 
     PYR_TRY_OUT(pyr_format(&machine, "%s, peak", k->measurable));
     PYR_TRY_OUT(pyr_tuning_new(&cache));
     path = pyr_cache_path("tuning.json");
-    snprintf(name, sizeof name, "tenths of GFLOP/s %s %d lanes", pyr_precision_name(k, precision), k->lanes);
+    snprintf(name, sizeof name, "GFLOP/s %s %d lanes", pyr_precision_name(k, precision), k->lanes);
     if (path)
         pyr_tuning_use_cache(cache, path, machine);
     if (pyr_tuning_get(cache, name, &kept) && kept >= now)
-        *gflops = (double)kept / PER_GFLOPS;
+        *gflops = kept;
     else {
         PYR_TRY_OUT(pyr_tuning_put(cache, name, now));
         pyr_tuning_keep(cache);
