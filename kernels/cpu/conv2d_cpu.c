@@ -8,6 +8,7 @@
 #include "kernels/cpu/conv2d_internal.h"
 #include "kernels/cpu/conv_around.h"
 #include "kernels/cpu/cpu.h"
+#include "kernels/simd/amx.h"
 
 #include <assert.h>
 
@@ -69,6 +70,13 @@ static bool same_size(const pyr_conv_shape *s)
            s->pad_top == pad && s->pad_left == pad && s->pad_bottom == pad && s->pad_right == pad;
 }
 
+/* 3x3 of stride 2 with a border, of which AMX makes the products of all positions and leaves some. */
+static bool half_size(const pyr_conv_shape *s)
+{
+    return PYR_BY_AMX && s->kernel == 3 && s->kernel_w == 3 && s->stride == 2 && s->pad_top == 1 &&
+           s->pad_left == 1 && s->out_h == (s->in_h + 1) / 2 && s->out_w == (s->in_w + 1) / 2;
+}
+
 /* Of floats and tiles: they read one image that is enlarged or two, not both. */
 static bool takes_neighbours(const pyr_op *op)
 {
@@ -114,7 +122,9 @@ static pyr_status choose_way(pyr_kernels *k, conv_state *s, const pyr_op *op, py
     s->way[pass] = &pyr_conv_by_onednn;
     if (!takes_neighbours(op))
         return PYR_OK;
-    if (bf16 && same_size(&s->shape) && pyr_tile_available()) {
+    if (bf16 && half_size(&s->shape))
+        s->way[pass] = &pyr_conv_by_tiles;
+    else if (bf16 && same_size(&s->shape) && pyr_tile_available()) {
         s->way[pass] = &pyr_conv_by_tiles;
         if (pass != PYR_CONV_BACKWARD_WEIGHTS)
             return pyr_choose_tiles(k, pass == PYR_CONV_FORWARD ? &s->tile : &s->turned);
@@ -170,7 +180,14 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
                               .kernel = shape.kernel};
     if (op->x[0].type != op->y.type) /* f32 at one end is meant to be more than bf16 */
         s->tile.products = PYR_PLAIN;
+    if (half_size(&shape)) {
+        s->tile.h = shape.in_h;
+        s->tile.w = shape.in_w;
+        s->tile.strided = true;
+    }
     s->turned = s->tile;
+    s->turned.strided = false;
+    s->turned.spread = s->tile.strided;
     s->turned.in = shape.out;
     s->turned.out = shape.in;
     s->size = size_of(&shape);

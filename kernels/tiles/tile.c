@@ -52,7 +52,7 @@ size_t pyr_tile_scratch(const pyr_tile_size *size)
 
 static bool pools(const pyr_tile_size *size, const pyr_conv_result *y)
 {
-    return y->h != size->h || y->w != size->w;
+    return !size->strided && (y->h != size->h || y->w != size->w);
 }
 
 static pyr_tile_layout layout_of(const pyr_tile_size *size, int h, int w)
@@ -60,6 +60,9 @@ static pyr_tile_layout layout_of(const pyr_tile_size *size, int h, int w)
     pyr_tile_layout l = {
         .h = h, .w = w, .border = size->kernel / 2, .words = words_of(size), .kernel = size->kernel};
 
+    l.step = size->strided ? 2 : 1;
+    l.rows = (h + l.step - 1) / l.step;
+    l.columns = (w + l.step - 1) / l.step;
     l.row = (size_t)(w + l.border) * BLOCK_BYTES;
     l.block = (size_t)(h + 2 * l.border) * l.row + (size_t)l.border * BLOCK_BYTES;
     for (int i = 0; i < size->kernel * size->kernel; i++)
@@ -181,12 +184,25 @@ static void copy_enlarged(const pyr_tile_layout *l, char *dst, const pyr_tile_si
     }
 }
 
+/* Of image n, into every second row and column; all others are zeros already. */
+static void copy_spread(const pyr_tile_layout *l, char *dst, const pyr_conv_source *x, size_t n)
+{
+    for (int y = 0; y < x->h; y++, dst += 2 * l->row)
+        for (int i = 0; i < x->w; i++)
+            copy_pixels(l, dst + (size_t)i * 2 * BLOCK_BYTES, x,
+                        (n * (size_t)x->h + (size_t)y) * (size_t)x->w + (size_t)i, 1);
+}
+
 static void copy_image(const pyr_tile_layout *l, char *dst, const pyr_tile_size *size,
                        const pyr_conv_source *x, size_t first)
 {
     bool enlarged = x->h != size->h || x->w != size->w;
 
     dst += (size_t)l->border * (l->row + BLOCK_BYTES);
+    if (size->spread) {
+        copy_spread(l, dst, x, first / ((size_t)l->h * (size_t)l->w));
+        return;
+    }
     for (int y = 0; y < l->h; y++, dst += l->row, first += (size_t)l->w)
         if (enlarged)
             copy_enlarged(l, dst, size, x, first, l->w);
@@ -367,7 +383,7 @@ static void put(const void *ctx, const float *sums, size_t at, int rows, int col
     const target_block *t = ctx;
     const piece *p = t->p;
 
-    put_block(p->size, p->y, t->offset, t->output, sums, p->first + at, rows, columns, (size_t)p->l.w);
+    put_block(p->size, p->y, t->offset, t->output, sums, p->first + at, rows, columns, (size_t)p->l.columns);
 }
 
 static void pool(const void *ctx, const float *sums, size_t at, int rows, int columns)
@@ -415,9 +431,12 @@ static void run_images(piece *p, const pyr_conv_source *x, const char *packed, c
     const pyr_tile_size *size = p->size;
 
     p->l = layout_of(size, size->h, size->w);
-    clear_border(&p->l, image, blocks_of(size->in));
-    for (; p->n < (size_t)size->n; p->n++, p->first += (size_t)size->h * (size_t)size->w) {
-        copy_image(&p->l, image, size, x, p->first);
+    if (size->spread)
+        memset(image, 0, (size_t)blocks_of(size->in) * p->l.block);
+    else
+        clear_border(&p->l, image, blocks_of(size->in));
+    for (; p->n < (size_t)size->n; p->n++, p->first += (size_t)p->l.rows * (size_t)p->l.columns) {
+        copy_image(&p->l, image, size, x, p->n * (size_t)size->h * (size_t)size->w);
         run_piece(p, packed);
     }
 }

@@ -26,6 +26,9 @@ typedef struct pyr_tile_size {
     int in, out; /* channels read, channels of the result: any numbers; multiples of 32 are the fast ones */
     int kernel;  /* 1 or 3 */
     pyr_products products; /* of 3x3, forward and by data */
+    /* With AMX, of 3x3: of the result (dy) there is every second row and column, the first among them; or of what is read,
+     * with zeros between (by data). h and w are those of the other, halves are rounded up. */
+    bool strided, spread;
 } pyr_tile_size;
 
 /* ---- forward, and backward by data, which is the same with the weights turned around ---- */

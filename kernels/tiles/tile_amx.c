@@ -2,7 +2,8 @@
  *
  * The rows of a factor are pixels that follow one another in the copy of the image, borders between its rows among them: a
  * tap is the same way from each. So the image is one row, of which 1 of 8 sums is for nothing at 7 pixels a row, 1 of 33 at 32;
- * behind its end, too, there are up to 31. Weights are pairs as they lie. */
+ * behind its end, too, there are up to 31. Where every second pixel of every second row is wanted, positions are two pixels
+ * apart, a row of them two rows, and half of them are for nothing. Weights are pairs as they lie. */
 #include "kernels/tiles/tile_parts.h"
 
 #if PYR_BY_AMX
@@ -13,11 +14,12 @@ enum { PIXELS = 2 * PYR_AMX_ROWS };
 PYR_INLINE void add_taps(bool all_pixels, bool all_outputs, const pyr_tile_layout *l, const char *x,
                          const char *w, float *sums)
 {
+    size_t pixel = (size_t)l->step * BLOCK_BYTES;
     pyr_amx_tiles weights = {w, WEIGHT_BYTES, BLOCK_BYTES};
 
     pyr_amx_zero();
     for (int tap = 0; tap < l->kernel * l->kernel; tap++) {
-        pyr_amx_tiles pixels = {x + l->tap[tap], BLOCK_BYTES, PYR_AMX_ROWS * BLOCK_BYTES};
+        pyr_amx_tiles pixels = {x + l->tap[tap], pixel, PYR_AMX_ROWS * pixel};
 
         for (int word = 0; word < l->words; word += WORDS) {
             pyr_amx_add(all_pixels, all_outputs, pixels, weights);
@@ -28,18 +30,22 @@ PYR_INLINE void add_taps(bool all_pixels, bool all_outputs, const pyr_tile_layou
     pyr_amx_store(all_pixels, all_outputs, sums, BLOCK);
 }
 
-/* What of `count` positions of the padded image from `first` on is pixels, row by row. */
+static int pitch_of(const pyr_tile_layout *l)
+{
+    return (int)(l->row / BLOCK_BYTES);
+}
+
+/* What of `count` positions of the padded image from `first` on is results, row by row. */
 static void take_rows(const pyr_tile_layout *l, int first, int count, const float *sums, pyr_tile_take *take,
                       const void *ctx)
 {
-    int pitch = l->w + l->border;
+    for (int i = 0; i < count;) {
+        int y = (first + i) / pitch_of(l), x = (first + i) % pitch_of(l);
+        int columns = l->columns - x < count - i ? l->columns - x : count - i;
 
-    for (int i = 0, columns; i < count; i += columns + l->border) {
-        int y = (first + i) / pitch, x = (first + i) % pitch;
-
-        columns = l->w - x < count - i ? l->w - x : count - i;
         if (columns > 0)
-            take(ctx, sums + (size_t)i * BLOCK, (size_t)y * (size_t)l->w + (size_t)x, 1, columns);
+            take(ctx, sums + (size_t)i * BLOCK, (size_t)y * (size_t)l->columns + (size_t)x, 1, columns);
+        i += columns > 0 ? columns : pitch_of(l) - x;
     }
 }
 
@@ -47,9 +53,9 @@ void pyr_tile_sums(const pyr_tile_layout *l, const char *image, const char *w, b
                    const void *ctx)
 {
     _Alignas(64) float sums[PIXELS * BLOCK] = {0};
-    int all = l->h * (l->w + l->border) - l->border;
+    int all = (l->rows - 1) * pitch_of(l) + l->columns;
 
-    for (int first = 0; first < all; first += PIXELS, image += PIXELS * BLOCK_BYTES) {
+    for (int first = 0; first < all; first += PIXELS, image += l->step * PIXELS * BLOCK_BYTES) {
         int count = all - first < PIXELS ? all - first : PIXELS;
 
         if (few && count > PYR_AMX_ROWS)

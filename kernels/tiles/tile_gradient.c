@@ -39,8 +39,9 @@ enum {
 
 /* What the rows or the columns of the product are. */
 typedef struct side {
-    int channels, blocks;      /* a block: 32 of them */
-    int border, gap;           /* pixels of zeros before and behind a row */
+    int channels, blocks; /* a block: 32 of them */
+    int step;             /* the source has every pixel and row (1), or each second (2), others are zeros */
+    int border, gap;      /* pixels of zeros before and behind a row */
     int above, below, between; /* rows of zeros, or of neighbours, of a pair; from a pair to the next one */
     size_t row, pair, block;   /* bytes of a row of pixels, a pair of images, a block */
     size_t at, at_columns;     /* in scratch: the words; the source's column of each of the result's */
@@ -95,14 +96,16 @@ static void choose_pairs(plan *p, const pyr_tile_size *size)
 
 /* One side has the border. Pairs share what is between them, but not the rows that halves have of each other. With AMX the
  * other side has as many pixels. */
-static void set_borders(plan *p, int border)
+static void set_borders(plan *p, int border, bool strided)
 {
     side *with = PYR_BY_AMX ? &p->c : &p->r;
 
+    p->r.step = p->c.step = 1;
     with->border = with->gap = with->above = with->below = border;
     with->between = p->folded ? 2 * border : border;
     if (PYR_BY_AMX) {
         p->r.gap = border;
+        p->r.step = strided ? 2 : 1;
         p->r.below = p->r.between = with->between;
     }
 }
@@ -144,7 +147,7 @@ static plan make_plan(const pyr_tile_size *size)
     p.rows_padded =
         PYR_BY_AMX ? divide_up(p.r.channels, HALF) * HALF * p.taps : divide_up(p.rows, ROWS) * ROWS;
     choose_pairs(&p, size);
-    set_borders(&p, size->kernel / 2);
+    set_borders(&p, size->kernel / 2, size->strided);
     choose_chunk(&p, size);
     place(&p.r, &p, size->w, &p.size);
     place(&p.c, &p, size->w, &p.size);
@@ -255,15 +258,15 @@ PYR_INLINE void add_words(__m512 sum[2][2], int half, __m512i words)
     sum[1][half] = _mm512_add_ps(sum[1][half], _mm512_castsi512_ps(high));
 }
 
-/* `width` pixels of two rows in words; the pixels are column[] of them. */
-PYR_INLINE void interleave(char *dst, const span pair[2], bool wide, const size_t *column, int width,
-                           bool want_sum, __m512 total[2][2])
+/* `width` pixels of two rows in words, `step` bytes apart; the pixels are column[] of them. */
+PYR_INLINE void interleave(char *dst, const span pair[2], bool wide, size_t step, const size_t *column,
+                           int width, bool want_sum, __m512 total[2][2])
 {
     const __m512i order0 = word_order(0), order1 = word_order(1);
     const span a = pair[0], b = pair[1];
     __m512 sum[2][2] = {{total[0][0], total[0][1]}, {total[1][0], total[1][1]}};
 
-    for (int x = 0; x < width; x++, dst += PIXEL) {
+    for (int x = 0; x < width; x++, dst += step) {
         size_t pixel = column[x];
         __m512i va, vb, words0, words1;
 
@@ -299,17 +302,17 @@ PYR_INLINE void interleave(char *dst, const span pair[2], bool wide, const size_
 }
 
 /* The same, compiled for each type. */
-static void put_row(char *dst, const span pair[2], pyr_type type, const size_t *column, int width,
-                    bool want_sum, __m512 total[2][2])
+static void put_row(char *dst, const span pair[2], pyr_type type, size_t step, const size_t *column,
+                    int width, bool want_sum, __m512 total[2][2])
 {
     if (type == PYR_F32 && want_sum)
-        interleave(dst, pair, true, column, width, true, total);
+        interleave(dst, pair, true, step, column, width, true, total);
     else if (type == PYR_F32)
-        interleave(dst, pair, true, column, width, false, total);
+        interleave(dst, pair, true, step, column, width, false, total);
     else if (want_sum)
-        interleave(dst, pair, false, column, width, true, total);
+        interleave(dst, pair, false, step, column, width, true, total);
     else
-        interleave(dst, pair, false, column, width, false, total);
+        interleave(dst, pair, false, step, column, width, false, total);
 }
 
 /* Nearest: the source's column of each of the result's. */
@@ -319,13 +322,13 @@ static void fill_columns(size_t *column, int width, int source_width)
         column[x] = (size_t)x * (size_t)source_width / (size_t)width;
 }
 
-/* Row y of an image's pixels, enlarged by nearest; none (zeros) beyond the image. */
-static span row_of(const span *image, const pyr_tile_size *size, const pyr_conv_source *s, int y)
+/* Row y of an image's pixels, enlarged by nearest; none (zeros) beyond the image, or where the source has none. */
+static span row_of(const span *image, const pyr_tile_size *size, const pyr_conv_source *s, int step, int y)
 {
     span row = *image;
 
     for (int j = 0; j < 2; j++) {
-        if (y < 0 || y >= size->h)
+        if (y < 0 || y >= size->h || y % step != 0)
             row.mask[j] = 0;
         else if (row.mask[j])
             row.at[j] += (size_t)y * (size_t)s->h / (size_t)size->h * (size_t)s->w * row.pixel[j];
@@ -388,15 +391,18 @@ static void lay_pair(const side *s, const plan *p, const pyr_tile_size *size, co
 
     for (int y = k->y - s->above; y < k->y + k->height + s->below; y++, row += s->row) {
         bool own = y >= k->y && y < k->y + k->height;
-        span rows[2] = {row_of(&both[0], size, from, y),
-                        row_of(&both[1], size, from, p->folded ? y + p->all_rows : y)};
+        span rows[2] = {row_of(&both[0], size, from, s->step, y),
+                        row_of(&both[1], size, from, s->step, p->folded ? y + p->all_rows : y)};
 
         if (!(own || s->above) || !(rows[0].mask[0] | rows[0].mask[1] | rows[1].mask[0] | rows[1].mask[1])) {
             memset(row, 0, s->row + edge);
             continue;
         }
+        if (s->step > 1)
+            memset(row + edge, 0, width);
         memset(row, 0, edge);
-        put_row(row + edge, rows, from->type, column, size->w, want_sum && own, total);
+        put_row(row + edge, rows, from->type, (size_t)s->step * PIXEL, column, divide_up(size->w, s->step),
+                want_sum && own, total);
         memset(row + edge + width, 0, behind);
     }
 }
@@ -676,7 +682,7 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
     if (!PYR_BY_AMX)
         fill_offsets(&p, size->kernel, (size_t *)(void *)(words + p.at_offsets));
     fill_columns((size_t *)(void *)(words + side_x->at_columns), size->w, x->w);
-    fill_columns((size_t *)(void *)(words + side_dy->at_columns), size->w, dy->w);
+    fill_columns((size_t *)(void *)(words + side_dy->at_columns), divide_up(size->w, side_dy->step), dy->w);
     for (int pair = 0; pair < p.all_pairs; pair += p.pairs)
         for (int y = 0; y < p.all_rows; y += p.height) {
             chunk c = {pair, smaller(p.pairs, p.all_pairs - pair), y, smaller(p.height, p.all_rows - y)};

@@ -24,18 +24,19 @@ static inline int pyr_next_part(int all, int most)
  * the one behind the row before it, too. */
 enum { PYR_TILE_TAPS = 9 };
 typedef struct pyr_tile_layout {
-    int h, w;   /* the rectangle of results */
-    int border; /* 1 for 3x3 */
-    int words;  /* of two channels each, in all */
+    int h, w;                /* the image */
+    int rows, columns, step; /* of results; pixels from one to the next: 1, or 2 by 2 */
+    int border;              /* 1 for 3x3 */
+    int words;               /* of two channels each, in all */
     int kernel;
     size_t row, block;         /* bytes to the pixel below, to the same pixel's next 32 channels */
     size_t tap[PYR_TILE_TAPS]; /* bytes from the pixel at the top left of a window */
 } pyr_tile_layout;
 
 /* Pixels behind an image that may be read, whatever they hold. */
-enum { PYR_TILE_BEHIND = PYR_BY_AMX ? 32 : 0 };
+enum { PYR_TILE_BEHIND = PYR_BY_AMX ? 64 : 0 };
 
-/* Takes sums of rows x columns pixels, 32 each; the first pixel is number `at` of the rectangle. */
+/* Takes sums of rows x columns pixels, 32 each; the first pixel is number `at` of the results. */
 typedef void pyr_tile_take(const void *ctx, const float *sums, size_t at, int rows, int columns);
 /* The sums of 32 outputs (`few`: at most 16, the rest are anything finite) for all pixels, w: these outputs' weights. */
 void pyr_tile_sums(const pyr_tile_layout *l, const char *image, const char *w, bool few, pyr_tile_take *take,

@@ -74,6 +74,8 @@ bool pyr_winograd_suits(const pyr_tile_size *size)
     double patch = 256.0 * g.in_blocks * g.out_blocks + 95.0 * (g.in_blocks + g.out_blocks);
     double pixels = size->h * size->w, pixel = 9 / 64.0 * size->in * divide_up(size->out, 16) * 16;
 
+    if (size->strided || size->spread)
+        return false;
     if (size->kernel != 3 || size->products != PYR_BY_MODEL || PYR_BY_AMX)
         return size->kernel == 3 && size->products == PYR_WINOGRAD;
     return g.patches * patch < (pixels < 6 ? 6 : pixels) * pixel;
