@@ -315,7 +315,8 @@ static void channel_gradients(pyr_op *op, const sizes *z, size_t image, float *r
     bool has_extra = pyr_op_has(op, PYR_X_SCALE_SHIFT), add = op->grad_add || image > 0;
     const float *extra = has_extra ? (const float *)op->x[1].data + image * 2 * z->c : NULL;
     float *restrict dextra = has_extra && op->dx[1] ? (float *)op->dx[1] + image * 2 * z->c : NULL;
-    float *restrict dgamma = op->want_grad ? op->grad : NULL, *restrict dbeta = dgamma + z->c;
+    float *restrict dgamma = op->want_grad ? op->grad : NULL;
+    float *restrict dbeta = dgamma ? dgamma + z->c : NULL;
 
     for (size_t c = 0; c < z->c; c++)
         sum2[c] = (sum2[c] - mean[c] * sum[c]) * rstd[c];
