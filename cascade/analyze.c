@@ -139,13 +139,24 @@ double pyr_analysis_mismatch(const pyr_level_analysis *a, double s)
     return pyr_gaussian_mismatch(&a->gaussian, s, prior_of(a, s));
 }
 
+static double largest_deviation(const pyr_level *level)
+{
+    double std = 0;
+
+    for (int b = 0; b < level->facts.bands; b++)
+        std = fmax(std, level->facts.std[b]);
+    return std;
+}
+
 static void choose_ncsn(pyr_level_analysis *a, const pyr_analysis_job *job)
 {
+    a->last_z = job->sigma_last / largest_deviation(&a->level);
     a->gamma = pyr_ncsn_gamma((double)pyr_count(a->level.variable));
     if (!(a->gamma > 1))
         return;
-    a->noise_levels = pyr_ncsn_levels(a->farthest.distance, job->sigma_last, a->gamma);
+    a->noise_levels = pyr_ncsn_levels(a->farthest_z, a->last_z, a->gamma);
     a->e = pyr_ncsn_step(job->langevin_steps, a->gamma);
+    a->epsilon = 2 * a->e * a->last_z * a->last_z;
     a->variance = pyr_ncsn_variance(a->e, job->langevin_steps, a->gamma);
     a->enough = pyr_ncsn_steps(a->gamma, near, MOST_STEPS);
 }
@@ -163,13 +174,11 @@ static double second_moment(const pyr_gaussian *g)
 static void choose_noise(pyr_level_analysis *a, const work *w)
 {
     /* a rounding error is uniform over a step of 2 / 2^bits */
-    double rounding = ldexp(1, 1 - pyr_dataset_shape_of(w->data).bits) / sqrt(12), std = 0;
+    double rounding = ldexp(1, 1 - pyr_dataset_shape_of(w->data).bits) / sqrt(12);
     double end = pyr_schedule_s(&a->schedule, pyr_schedule_t_max(&a->schedule));
 
-    for (int b = 0; b < a->level.facts.bands; b++)
-        std = fmax(std, a->level.facts.std[b]);
     a->half = pyr_gaussian_half(&a->gaussian);
-    a->sigma_min = rounding / std;
+    a->sigma_min = rounding / largest_deviation(&a->level);
     a->sigma_max = pyr_gaussian_sigma_max(&a->gaussian, w->job->bound, starts_at_unit(a));
     a->sigma_max = fmax(a->sigma_max, 2 * a->sigma_min); /* a loose bound still leaves a range */
     a->mismatch = pyr_analysis_mismatch(a, end);
@@ -309,6 +318,41 @@ void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out)
                      setting_of(l, l->sigma_min, scale), setting_of(l, l->sigma_max, scale),
                      reference ? l->reference : 0.0, i + 1 < a->levels ? "," : "");
         pyr_text_add(out, "  # level %d: %dx%d\n", i, l->level.variable.h, l->level.variable.w);
+    }
+    pyr_text_add(out, ");\n");
+}
+
+/* Of a level, after its noise: Song & Ermon 2020, technique by technique. */
+static void add_ncsn(const pyr_level_analysis *l, int steps, pyr_text *out)
+{
+    pyr_text_add(
+        out,
+        "    { noise = { family = \"ve\"; schedule = \"geometric\"; sigma_max = %#.6g; sigma_min = %#.6g;\n"
+        "                reference = 0.0; levels = %d; density = \"uniform\"; weight = \"simple\";\n"
+        "                input = false; prediction = \"epsilon\"; };\n"
+        "      sampler = { kind = \"annealed-langevin\"; schedule = \"geometric\"; sigma_max = 0.0; sigma_min = 0.0;\n"
+        "                  steps = %d; langevin_steps = %d; langevin_epsilon = %#.6g; };\n"
+        "      ema_momentum = 0.999; }",
+        l->farthest_z, l->last_z, l->noise_levels, l->noise_levels, steps, l->epsilon);
+}
+
+void pyr_analysis_ncsn_block(const pyr_analysis *a, int steps, pyr_text *out)
+{
+    pyr_text_add(out, "levels = (\n");
+    for (int i = 0; i < a->levels; i++) {
+        const pyr_level_analysis *l = &a->level[i];
+        bool left_out = a->only >= 0 && i != a->only, has = !left_out && l->gamma > 1 && l->noise_levels > 1;
+
+        if (has)
+            add_ncsn(l, steps, out);
+        else
+            pyr_text_add(out, "    { }");
+        pyr_text_add(out, "%s  # level %d: ", i + 1 < a->levels ? "," : "", i);
+        if (left_out)
+            pyr_text_add(out, "as it is\n");
+        else
+            pyr_text_add(out, "%dx%d%s\n", l->level.variable.h, l->level.variable.w,
+                         has ? "" : ", too few dimensions for NCSNv2's criterion");
     }
     pyr_text_add(out, ");\n");
 }

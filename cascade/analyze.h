@@ -42,8 +42,12 @@ typedef struct pyr_level_analysis {
     /* NCSNv2, for noise from `farthest` down to sigma_last */
     double gamma; /* 0: the level has too few dimensions for the criterion, and none of the next */
     int noise_levels;
-    double e, variance; /* epsilon / sigma_L^2, s_T^2 / sigma^2 after T steps; epsilon = e sigma_last^2 */
-    int enough;         /* the fewest steps for a variance of at most 1.05; above 1000: 1001 */
+    double last_z;      /* sigma_last, standardised (bands: by the largest of their deviations) */
+    double e, variance; /* epsilon / sigma_L^2, s_T^2 / sigma^2 after T steps */
+    double
+        epsilon; /* for sampler.langevin_epsilon: 2 e last_z^2, as its moves are x + a/2 score + sqrt(a) eps, and
+                           theirs x + alpha score + sqrt(2 alpha) eps */
+    int enough; /* the fewest steps for a variance of at most 1.05; above 1000: 1001 */
 
     double half;      /* pyr_gaussian_half */
     double reference; /* side r of the resolution-adjusted SNR with d / r = half / pyr_analysis.half: noise in
@@ -82,5 +86,8 @@ double pyr_analysis_mismatch(const pyr_level_analysis *a, double s);
  * training noise too, or to leave noise.reference at 0. Of a level alone the others' settings are left as
  * they are: {}. Adds to `out`. */
 void pyr_analysis_block(const pyr_analysis *a, bool reference, pyr_text *out);
+/* The same for a run as NCSNv2's five techniques have it: noise levels 1 and 2, a network without noise input 3, annealed Langevin
+ * dynamics with `steps` moves 4, EMA 5. Levels with too few dimensions are left as they are. */
+void pyr_analysis_ncsn_block(const pyr_analysis *a, int steps, pyr_text *out);
 
 #endif

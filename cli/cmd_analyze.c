@@ -22,7 +22,7 @@ typedef struct typed {
     int64_t images, variance;
     double mismatch, sigma_last;
     int langevin_steps, level;
-    bool reference;
+    bool reference, ncsn;
     pyr_machine machine;
 } typed;
 
@@ -118,10 +118,10 @@ static void print_ncsn(const pyr_level_analysis *l, const typed *t)
     }
     pyr_print("sigma_1 %.4g, gamma %.4f, %d noise levels down to %g\n", l->farthest.distance, l->gamma,
               l->noise_levels, t->sigma_last);
-    pyr_print("                      T %d: epsilon %.3g, variance %.4f of the right one; at most 1.05 with "
-              "T %s%d\n",
-              t->langevin_steps, l->e * t->sigma_last * t->sigma_last, l->variance,
-              l->enough > 1000 ? "above " : "", l->enough > 1000 ? 1000 : l->enough);
+    pyr_print("                      T %d: langevin_epsilon %.3g (%.3g of sigma_L^2), variance %.4f of the "
+              "right one; at most 1.05 with T %s%d\n",
+              t->langevin_steps, l->epsilon, 2 * l->e, l->variance, l->enough > 1000 ? "above " : "",
+              l->enough > 1000 ? 1000 : l->enough);
 }
 
 static void print_spectrum(const pyr_level_analysis *l)
@@ -223,7 +223,8 @@ static void json_ncsn(pyr_json *json, const pyr_level_analysis *l, const typed *
         pyr_json_real(json, "gamma", l->gamma);
         pyr_json_int(json, "noise_levels", l->noise_levels);
         pyr_json_int(json, "langevin_steps", t->langevin_steps);
-        pyr_json_real(json, "epsilon", l->e * t->sigma_last * t->sigma_last);
+        pyr_json_real(json, "langevin_epsilon", l->epsilon);
+        pyr_json_real(json, "published_epsilon", l->e * t->sigma_last * t->sigma_last);
         pyr_json_real(json, "variance", l->variance);
         pyr_json_int(json, "langevin_steps_within_5_percent", l->enough);
     }
@@ -458,7 +459,10 @@ static pyr_status put_block(const work *w)
 {
     pyr_text block = {0};
 
-    pyr_analysis_block(&w->analysis, w->typed->reference, &block);
+    if (w->typed->ncsn)
+        pyr_analysis_ncsn_block(&w->analysis, w->typed->langevin_steps, &block);
+    else
+        pyr_analysis_block(&w->analysis, w->typed->reference, &block);
     if (*w->typed->block)
         return pyr_text_save(&block, w->typed->block);
     pyr_print("\n");
@@ -520,6 +524,8 @@ static pyr_status run_analyze(void *arg, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_output_possible(t->json));
     PYR_TRY_OUT(pyr_output_possible(t->block));
     PYR_TRY_OUT(pyr_output_possible(t->plot));
+    if (t->ncsn && t->reference)
+        PYR_TRY_OUT(pyr_fail(PYR_E_ARG, "--ncsnv2 has noise levels of its own: leave --reference out"));
     PYR_TRY_OUT(read_settings(&w, parsed));
     PYR_TRY_OUT(pyr_open_machine_quietly(&k, &t->machine, false));
     status = pyr_analyze(&w.analysis, &(pyr_analysis_job){.k = k,
@@ -589,6 +595,9 @@ static const pyr_option options[] = {
     OPT_FLAG(
         typed, reference, "reference",
         "put reference sides into the block as well, so that the training noise depends on the level's size"),
+    OPT_FLAG(
+        typed, ncsn, "ncsnv2",
+        "the block is that of a run by NCSNv2's five techniques: noise levels, a network that does not see them, annealed Langevin dynamics, EMA"),
     OPT_TEXT(
         typed, block, "block", "FILE", "",
         "write the block levels = (...) to this file, which a configuration can @include, instead of stdout"),

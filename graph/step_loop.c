@@ -58,10 +58,14 @@ static pyr_status do_report(const pyr_train_plan *plan, const pyr_train_calls *c
     return calls->report ? calls->report(calls->ctx, &report, brief) : PYR_OK;
 }
 
+/* A constant momentum m is a window of 1/(1 - m) updates, which is that part of the step + 1 so far. */
 pyr_step_input pyr_train_input(const pyr_train_plan *plan, int64_t step)
 {
+    double part =
+        plan->ema_momentum > 0 ? 1 / ((1 - plan->ema_momentum) * (double)(step + 1)) : plan->ema_window;
+
     return (pyr_step_input){.learning_rate = (float)pyr_train_rate(plan, step),
-                            .ema_window = (float)plan->ema_window,
+                            .ema_window = (float)part,
                             .clip = (float)plan->clip};
 }
 

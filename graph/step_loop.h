@@ -23,6 +23,7 @@ typedef struct pyr_train_plan {
     pyr_rate rate;        /* cosine: from there to zero at the end; after the warm-up */
     int64_t warmup;       /* steps of linear rise */
     double clip, ema_window;
+    double ema_momentum; /* > 0: of the EMA, the same at every step, and ema_window is not read */
     int64_t checkpoint, report, evaluate, snapshot; /* every so many images; 0: never.
                          Checkpoint and snapshot (unless NULL) are also due at the end */
     int most_skipped; /* steps in a row that may be skipped before the run stops */

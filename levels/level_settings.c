@@ -155,6 +155,8 @@ static const pyr_setting rows[] = {
     {"weight_decay", PYR_SETTING_REAL, AT(weight_decay), 0, 10, "0", NULL, "AdamW"},
     {"clip", PYR_SETTING_REAL, AT(clip), 0, 1e9, "0", NULL, "largest norm of the gradient; 0: no clipping"},
     {"ema", PYR_SETTING_REAL, AT(ema), 0, 1, "0.1", NULL, "EMA window, as a part of the steps so far"},
+    {"ema_momentum", PYR_SETTING_REAL, AT(ema_momentum), 0, 0.9999999, "0", NULL,
+     "EMA of this constant momentum instead (NCSNv2: 0.999); 0: of the window"},
 };
 
 const pyr_section pyr_level_section = {"level", rows, sizeof rows / sizeof *rows, true,

@@ -58,7 +58,7 @@ typedef struct pyr_level_settings {
     double lr;
     int rate;
     int warmup; /* steps */
-    double beta1, beta2, eps, weight_decay, clip, ema;
+    double beta1, beta2, eps, weight_decay, clip, ema, ema_momentum;
 } pyr_level_settings;
 
 extern const pyr_section pyr_level_section; /* "level", per level */

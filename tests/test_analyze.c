@@ -676,6 +676,89 @@ static void block_reads_back(void)
     fixture_free(&f);
 }
 
+/* ---- NCSNv2, run as published ------------------------------------------------------------------- */
+
+/* One number, z = 0: D = 0. */
+static pyr_status to_nothing(void *ctx, const void *x, const double *s, void *out)
+{
+    pyr_sampling *of = ctx;
+
+    (void)x, (void)s;
+    pyr_zero(of->k, out, (size_t)of->n * of->size * pyr_type_size(of->k->real));
+    return PYR_OK;
+}
+
+/* The variance that annealed Langevin dynamics with these settings leaves of noise alone, in units of sigma_min^2. */
+static double variance_left(const pyr_level_settings *set, double side)
+{
+    enum { VECTORS = 64, SIZE = 512 };
+    static uint64_t seeds[VECTORS];
+    static double x[VECTORS * SIZE];
+    pyr_sampler sampler = set->sampler;
+    pyr_sampling of = {.n = VECTORS, .size = SIZE, .seeds = seeds, .denoise = to_nothing, .ctx = &of};
+    pyr_schedule schedule;
+    double sum = 0, least;
+
+    CHECK_OK(pyr_level_sampling_schedule(&schedule, set, side));
+    CHECK_OK(pyr_kernels_open(&of.k, "ref-double", 1));
+    CHECK_OK(pyr_alloc(of.k, &of.work, pyr_sampler_work(of.k, &sampler, VECTORS, SIZE), "work"));
+    sampler.undenoised = true;
+    for (int i = 0; i < VECTORS; i++)
+        seeds[i] = (uint64_t)i;
+    CHECK_OK(pyr_sample(&of, &sampler, &schedule, x));
+    least = pyr_schedule_s(&schedule, pyr_schedule_t_min(&schedule));
+    for (int i = 0; i < VECTORS * SIZE; i++)
+        sum += x[i] * x[i] / (VECTORS * SIZE);
+    pyr_release(of.k, of.work);
+    pyr_kernels_free(of.k);
+    return sum / (least * least);
+}
+
+/* The block says what the five techniques are, and the moves of a run that has it leave the variance of their equation 7. */
+static void ncsn_block_runs_as_published(void)
+{
+    pyr_text block = {0};
+    pyr_settings *settings = NULL;
+    fixture f;
+
+    write_images();
+    fixture_new(&f, below("data"), 2, 1);
+    analyze(&f);
+    pyr_analysis_ncsn_block(&f.analysis, 5, &block);
+    CHECK_OK(pyr_settings_new(&settings, pyr_all_sections));
+    CHECK_OK(pyr_settings_read_text(settings, block.at, "block"));
+    for (int i = 0; i < 2; i++) {
+        const pyr_level_analysis *l = &f.analysis.level[i];
+        double std = l->level.facts.std[0], ratio, v, side = pyr_level_side(&l->level);
+        pyr_level_settings s;
+        pyr_schedule training;
+        pyr_noise noise;
+
+        pyr_settings_fill(settings, "level", i, &s);
+        CHECK_OK(pyr_level_schedule(&training, &s, side));
+        CHECK_OK(pyr_level_training_noise(&noise, &s));
+        CHECK(l->gamma > 1 && s.noise_times == l->noise_levels && s.sampler.steps == l->noise_levels);
+        CHECK_CLOSE(pyr_schedule_s(&training, 1) * std, l->farthest.distance,
+                    1e-4 * l->farthest.distance); /* 1 */
+        CHECK_CLOSE(pyr_schedule_s(&training, 0) * std, 0.02, 1e-6);
+        ratio = pow(l->farthest.distance / 0.02,
+                    1.0 / (l->noise_levels - 1)); /* 2: of neighbours, at most gamma */
+        CHECK(ratio <= l->gamma * (1 + 1e-9) && ratio > 1 + (l->gamma - 1) * 0.8);
+        CHECK(!s.noise_input && s.prediction == PYR_PREDICT_EPSILON && s.family == PYR_VE); /* 3 */
+        CHECK(s.sampler.kind == PYR_ANNEALED_LANGEVIN && s.sampler.langevin_steps == 5);
+        CHECK_CLOSE(s.ema_momentum, 0.999, 1e-12); /* 5 */
+        /* 4: alpha = epsilon sigma_i^2/sigma_L^2 of their move x + alpha score + sqrt(2 alpha) eps, e = epsilon/sigma_L^2 */
+        v = pyr_ncsn_variance(l->e, 5, ratio);
+        for (int j = 0; j < 200;
+             j++) /* from level to level, as what is left of one is the start of the next */
+            v = pow(1 - l->e, 10) * (v * ratio * ratio - 2 / (2 - l->e)) + 2 / (2 - l->e);
+        CHECK_CLOSE(variance_left(&s, side) / v, 1, 4.5 * sqrt(2.0 / (64 * 512)));
+    }
+    pyr_settings_free(settings);
+    pyr_text_free(&block);
+    fixture_free(&f);
+}
+
 static void faults(void)
 {
     fixture f;
@@ -738,6 +821,7 @@ int main(int argc, char **argv)
     RUN(colours);
     RUN(files);
     RUN(block_reads_back);
+    RUN(ncsn_block_runs_as_published);
     RUN(faults);
     RUN(memory_runs_out);
     remove_all(temp);

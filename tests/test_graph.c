@@ -1780,6 +1780,35 @@ static void loop_cadence(void)
     pyr_kernels_free(k);
 }
 
+/* ema <- m ema + (1 - m) value at every update, from the values at the beginning. */
+static void ema_of_constant_momentum(void)
+{
+    pyr_kernels *k = NULL;
+    pyr_train_state state = {0};
+    pyr_train_plan plan = toy_plan;
+    double m = 0.9, x[4], got[4], ema[4];
+    toy t;
+
+    plan.ema_momentum = m;
+    plan.steps = 0;
+    CHECK_OK(pyr_kernels_open(&k, "ref", 1));
+    t = toy_new(k);
+    CHECK_OK(pyr_download_reals(k, ema, t.o.ema, 4));
+    for (int i = 1; i <= 20; i++) {
+        plan.steps = i;
+        CHECK_OK(toy_run(&t, &plan, &state));
+        CHECK_OK(pyr_download_reals(k, x, t.o.value, 4));
+        CHECK_OK(pyr_download_reals(k, got, t.o.ema, 4));
+        for (int j = 0; j < 4; j++) {
+            ema[j] = m * ema[j] + (1 - m) * x[j];
+            CHECK_CLOSE(got[j], ema[j], 1e-5);
+        }
+    }
+    CHECK(fabs(got[0] - x[0]) > 1e-3);
+    pyr_optimizer_free(&t.o);
+    pyr_kernels_free(k);
+}
+
 static void loop_skips_what_is_not_finite(void)
 {
     for (int gradient = 0; gradient < 2; gradient++) {
@@ -2007,6 +2036,7 @@ int main(int argc, char **argv)
     RUN(optimizer_by_hand);
     RUN(rates);
     RUN(loop_cadence);
+    RUN(ema_of_constant_momentum);
     RUN(loop_skips_what_is_not_finite);
     RUN(loop_runs_ahead);
     RUN(loop_forwards_failures);

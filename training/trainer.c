@@ -338,6 +338,7 @@ static pyr_status begin_level(pyr_trainer *t, pyr_train_level *l)
                                        .warmup = s->warmup,
                                        .clip = s->clip,
                                        .ema_window = s->ema,
+                                       .ema_momentum = s->ema_momentum,
                                        .checkpoint = cadence(l, job->checkpoint, 10),
                                        .report = cadence(l, job->report, 100),
                                        .evaluate = cadence(l, job->held_out, 10),

@@ -46,7 +46,8 @@ static bool same_training(const pyr_level_settings *a, const pyr_level_settings 
 {
     return a->lr == b->lr && a->rate == b->rate && a->warmup == b->warmup && a->beta1 == b->beta1 &&
            a->beta2 == b->beta2 && a->eps == b->eps && a->weight_decay == b->weight_decay &&
-           a->clip == b->clip && a->ema == b->ema && a->classes == b->classes;
+           a->clip == b->clip && a->ema == b->ema && a->ema_momentum == b->ema_momentum &&
+           a->classes == b->classes;
 }
 
 /* What the levels must have in common. */
@@ -67,7 +68,7 @@ static pyr_status check_agreement(const pyr_trainer_job *job)
             PYR_TRY(must_agree("the network (but for its patch)", i, same_trunk(&s->network, &first->network),
                                "with cascade.share"));
             PYR_TRY(must_agree("a setting of training (lr, lr_schedule, warmup, beta1, beta2, eps, "
-                               "weight_decay, clip, ema, classes)",
+                               "weight_decay, clip, ema, ema_momentum, classes)",
                                i, same_training(s, first), "with cascade.share"));
         }
         if (set->clip == PYR_CLIP_ALL)

@@ -37,6 +37,8 @@ for l in a['levels']:
     assert n['sigma_1'] == l['largest_distance'] > 0
     if 'gamma' in n:
         assert math.isclose(n['variance'], 2 - n['gamma'] ** -2, rel_tol=1e-9)  # T = 1
+        # the moves of the sampler have half of the step, and standardised units
+        assert math.isclose(n['langevin_epsilon'], 2 * n['published_epsilon'] / l['std'][0] ** 2, rel_tol=1e-9)
     t = l['times']
     assert t[-1]['sigma'] == l['configured_sigma_max'] and t[-1]['mismatch'] == l['mismatch']
     assert all(x['mismatch'] >= y['mismatch'] for x, y in zip(t, t[1:]))
@@ -69,6 +71,22 @@ gives 0
 pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/out"
 gives 0
 holds test -s "$tmp/out/000003.png"
+
+begin "a run by NCSNv2's techniques"
+pyr analyze --config tests/tiny.cfg --ncsnv2 --block "$tmp/ncsn.cfg"
+gives 0
+wanted && {
+    sed '/^levels = /d' tests/tiny.cfg
+    cat "$tmp/ncsn.cfg"
+} >"$tmp/ncsnv2.cfg"
+pyr train --config "$tmp/ncsnv2.cfg" --outdir "$tmp/ncsn" --duration 960
+gives 0
+pyr sample --network "$tmp/ncsn" --seeds 0-3 --outdir "$tmp/ncsn-out"
+gives 0
+complains "annealed-langevin"
+holds test -s "$tmp/ncsn-out/000003.png"
+pyr analyze --config tests/tiny.cfg --ncsnv2 --reference
+refuses 2 "leave --reference out"
 
 begin "the fits of a run"
 pyr analyze --network "$tmp/run"
