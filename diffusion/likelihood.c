@@ -20,8 +20,8 @@ double pyr_prior_deviation(const pyr_schedule *schedule, pyr_start start)
 {
     double s = pyr_schedule_s(schedule, pyr_schedule_t_max(schedule));
 
-    /* a fit to the data has a density, too, but is not asked for it: the family's prior stands in */
-    return pyr_start_deviation(start == PYR_START_GAUSSIAN ? PYR_START_PRIOR : start, schedule->family, s);
+    /* a fit to the data has a density, too, but is not asked for it: the family's prior stands in for all starts but one */
+    return pyr_start_deviation(start == PYR_START_UNIT ? start : PYR_START_PRIOR, schedule->family, s);
 }
 
 /* ---- working memory: vectors, probes, what the solver needs ---- */

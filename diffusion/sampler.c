@@ -90,7 +90,9 @@ void pyr_sampler_settings(char *words, size_t size, int kind)
     ROW(PYR_START_UNIT, "unit",                                                                                          \
         "N(0, 1 + s^2) for every family: right for data of unit variance, so that sigma_max need not be large")          \
     ROW(PYR_START_GAUSSIAN, "gaussian",                                                                                  \
-        "N(m, C + s^2) with a fit to the data, level-I/gaussian.safetensors; as unit where there is none")
+        "N(m, C + s^2) with a fit to the data, level-I/gaussian.safetensors; as unit where there is none")               \
+    ROW(PYR_START_UNIFORM, "uniform",                                                                                    \
+        "U(0, 1) in the range of pixels (NCSN; Padova & Liu 2023, algorithm 1); finer levels begin with a residual of 0")
 #define START_WORD(constant, word, help) [constant] = word,
 #define START_HELP(constant, word, help) [constant] = help,
 
@@ -99,6 +101,8 @@ const char *const pyr_start_help[] = {STARTS(START_HELP) NULL};
 
 double pyr_start_deviation(pyr_start start, pyr_family family, double s)
 {
+    if (start == PYR_START_UNIFORM)
+        return 1;
     return start == PYR_START_PRIOR && !pyr_family_unit(family) ? s : sqrt(1 + s * s);
 }
 
@@ -119,6 +123,16 @@ const char *const pyr_variance_names[] = {VARIANCES(VARIANCE_WORD) NULL};
 const char *const pyr_variance_help[] = {VARIANCES(VARIANCE_HELP) NULL};
 
 /* ---- settings ---------------------------------------------------------------------------------- */
+
+pyr_start pyr_sampler_start(const pyr_sampler *sampler)
+{
+    if (sampler->start != PYR_START_PRIOR)
+        return (pyr_start)sampler->start;
+    if (pyr_sampler_has(sampler, PYR_SAMPLER_UNIFORM))
+        return PYR_START_UNIFORM;
+    /* where data are not lost in the noise */
+    return pyr_sampler_has(sampler, PYR_SAMPLER_ONE_LEVEL) ? PYR_START_UNIT : PYR_START_PRIOR;
+}
 
 pyr_sampler pyr_sampler_usual(pyr_sampler_kind kind, int steps)
 {
@@ -356,17 +370,15 @@ void pyr_sampler_copy(const pyr_sampler_state *state, void *dst, const void *src
 static void draw_start(pyr_sampler_state *state)
 {
     void *eps = state->d;
-    int start = state->sampler->start;
 
     if (state->of->start) {
         if (state->of->start != state->x)
             pyr_sampler_copy(state, state->x, state->of->start);
         return;
     }
-    if (pyr_sampler_has(state->sampler, PYR_SAMPLER_ONE_LEVEL)) /* where data are not lost in the noise */
-        start = PYR_START_UNIT;
     normals(state, eps, PYR_RNG_PRIOR, 0);
-    pyr_sampler_mix(state, state->x, pyr_start_deviation((pyr_start)start, state->schedule->family, state->s),
+    pyr_sampler_mix(state, state->x,
+                    pyr_start_deviation(pyr_sampler_start(state->sampler), state->schedule->family, state->s),
                     eps, 0, eps);
 }
 

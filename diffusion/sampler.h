@@ -35,6 +35,7 @@
     SAMPLER(PYR_ANNEALED_HMC, "annealed-hmc", pyr_row_annealed_hmc)                                          \
     SAMPLER(PYR_CONSISTENT_ANNEALED, "consistent-annealed", pyr_row_consistent_annealed)                     \
     SAMPLER(PYR_PYRAMID_LANGEVIN, "pyramid-langevin", pyr_row_pyramid_langevin)                              \
+    SAMPLER(PYR_CONDITIONAL_LANGEVIN, "conditional-langevin", pyr_row_conditional_langevin)                  \
     SAMPLER(PYR_ULA, "ula", pyr_row_ula)                                                                     \
     SAMPLER(PYR_MALA, "mala", pyr_row_mala)                                                                  \
     SAMPLER(PYR_HMC, "hmc", pyr_row_hmc)
@@ -53,13 +54,14 @@ typedef enum pyr_corrector { PYR_CORRECT_LANGEVIN, PYR_CORRECT_HMC } pyr_correct
 
 extern const char *const pyr_corrector_names[]; /* "langevin", "hmc" */
 
-typedef enum pyr_start { PYR_START_PRIOR, PYR_START_UNIT, PYR_START_GAUSSIAN } pyr_start;
+typedef enum pyr_start { PYR_START_PRIOR, PYR_START_UNIT, PYR_START_GAUSSIAN, PYR_START_UNIFORM } pyr_start;
 
-extern const char *const pyr_start_names[]; /* "prior", "unit", "gaussian" */
+extern const char *const pyr_start_names[]; /* "prior", "unit", "gaussian", "uniform" */
 extern const char *const pyr_start_help[];
 
 /* Standard deviation of the numbers of x at noise level s that a start stands for, in data of unit variance. A
- * fit to the data (gaussian; levels/gaussian.h) is the caller's: the `start` of its pyr_sampling. */
+ * fit to the data (gaussian; levels/gaussian.h) and the range of pixels (uniform) are the caller's: the `start`
+ * of its pyr_sampling. */
 double pyr_start_deviation(pyr_start start, pyr_family family, double s);
 
 /* Of a step of ancestral sampling from s to r: what its noise has for variance (words: docs/samplers.md). */
@@ -94,6 +96,9 @@ typedef struct pyr_sampler {
     int hmc_leapfrogs;       /* leapfrog steps of a move */
 } pyr_sampler;
 
+/* The start of a sampler: its setting, or for `prior` the usual of its kind. */
+pyr_start pyr_sampler_start(const pyr_sampler *sampler);
+
 /* The usual settings. */
 pyr_sampler pyr_sampler_usual(pyr_sampler_kind kind, int steps);
 
@@ -107,7 +112,8 @@ typedef enum pyr_sampler_flag {
     PYR_SAMPLER_ADAPTIVE = 16, /* reads tolerance: solves to it in one step of many evaluations */
     PYR_SAMPLER_ODE = 32, /* solves the ODE: no noise of its own, unless it has churn or an eta above 0 */
     PYR_SAMPLER_ONE_LEVEL = 64, /* begins and stays at the one noise level s_min: explores it */
-    PYR_SAMPLER_HOST = 128      /* goes by numbers that come back from the device, so it cannot be recorded */
+    PYR_SAMPLER_UNIFORM = 128,  /* its usual start is uniform over the range of pixels */
+    PYR_SAMPLER_HOST = 256      /* goes by numbers that come back from the device, so it cannot be recorded */
 } pyr_sampler_flag;
 
 struct pyr_sampler_state; /* sampler_internal.h */
@@ -177,7 +183,7 @@ typedef struct pyr_sampling {
     pyr_denoise denoise;
     void *ctx;
     void *work; /* pyr_sampler_work bytes of backend memory */
-    int place;  /* pyramid-langevin: 1 at the coarsest level of the pyramid, 2 at the next, ...; 0 is 1 */
+    int place; /* pyramid- and conditional-langevin: 1 at the coarsest level of the pyramid, 2 at the next, ...; 0 is 1 */
     /* mala, hmc and their like: with density_ctx; NULL: not known, they accept by the score alone */
     pyr_log_density density;
     void *density_ctx;

@@ -147,7 +147,40 @@ const pyr_sampler_row pyr_row_pyramid_langevin = {
     .flags = PYR_SAMPLER_MOVES,
     .cost = "n T + 1",
     .help = "`annealed-langevin` with `a = epsilon s^2/2^i`, i = 1 at the coarsest level of the pyramid",
-    .source = "Padova & Liu 2023, algorithm 1",
+    .source = "Padova & Liu 2023, algorithm 1, annealed over noise levels",
+};
+
+/* The same as it is written: one step for all noise levels, epsilon sigma^2 / 2^i with sigma = sigma_min (the paper leaves open what
+ * sigma is; only the product counts, and above 4 s^2 at any of the levels it would diverge), from a uniform start. */
+static double conditional_rate(const pyr_sampler_state *state, double s)
+{
+    double least = pyr_sampler_least(state->schedule);
+
+    return pyramid_rate(state) * least * least / (s * s);
+}
+
+static pyr_status conditional_begin(pyr_sampler_state *state, double next)
+{
+    (void)next;
+    return make_first_moves(state, conditional_rate(state, state->s));
+}
+
+static pyr_status conditional_step(pyr_sampler_state *state)
+{
+    return make_moves(state, conditional_rate(state, state->r), state->r, 0);
+}
+
+const pyr_sampler_row pyr_row_conditional_langevin = {
+    .step = conditional_step,
+    .begin = conditional_begin,
+    .evaluations = moves,
+    .check = pyramid_check,
+    .vectors = 2,
+    .flags = PYR_SAMPLER_MOVES | PYR_SAMPLER_UNIFORM,
+    .cost = "n T + 1",
+    .help =
+        "`annealed-langevin` with the same `a = epsilon sigma_min^2/2^i` at all noise levels, i = 1 at the coarsest level, from a uniform start",
+    .source = "Padova & Liu 2023, algorithm 1, as written",
 };
 
 /* ---- at one noise level ---- */

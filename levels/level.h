@@ -52,6 +52,12 @@ pyr_status pyr_level_measure(pyr_level *level, pyr_feed *feed);
 /* variable (n images) = z * std + mean, in place. */
 pyr_status pyr_level_destandardise(const pyr_level *level, pyr_kernels *k, int n, void *z,
                                    const void *vector);
+
+/* The band of details that number i of a level's variable belongs to. */
+int pyr_band_of(const pyr_level *level, size_t i);
+/* n variables of a level in place: image units to z, and back. */
+void pyr_standardise_host(const pyr_level *level, int n, double *variable);
+void pyr_destandardise_host(const pyr_level *level, int n, double *z);
 /* The vector that goes with it (`back`), or with its opposite z = (variable - mean) / std for the graph: per image
  * 2c numbers [scale - 1 | shift]; host. */
 void pyr_level_vector(const pyr_level *level, bool back, double *vector);

@@ -2,6 +2,7 @@
 #include "levels/level_sample.h"
 
 #include "base/mem.h"
+#include "base/philox.h"
 #include "network/unet_file.h"
 
 /* ---- preparing --------------------------------------------------------------------------------- */
@@ -154,6 +155,29 @@ static double left(void *ctx, double s)
                                   level->level.settings.sampler.variance == PYR_VARIANCE_OPTIMAL, s);
 }
 
+/* Padova & Liu 2023, algorithm 1: x is U(0, 1), in pixels from -1 to 1, at the coarsest level, and goes on from level to level: a
+ * finer image begins as the coarse one enlarged, its residual as 0. Standardised, and the streams are those of the prior. */
+static pyr_status start_uniform(const pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw,
+                                void *variable)
+{
+    size_t size = pyr_count(s->level.variable), count = (size_t)draw->n * size;
+    bool coarsest = s->level.facts.index == s->level.facts.levels - 1;
+    pyr_status status = PYR_OK;
+    double *z;
+
+    PYR_TRY(pyr_new(&z, count, sizeof *z, "a start"));
+    for (size_t i = 0; i < count && coarsest; i++) {
+        pyr_rng4 r = pyr_philox(draw->seeds[i / size], (uint32_t)(i % size / 4), 0, 0,
+                                pyr_rng_purpose(PYR_RNG_PRIOR, s->level.facts.index));
+
+        z[i] = 2 * (double)pyr_uniform(r.v[i % size % 4]) - 1;
+    }
+    pyr_standardise_host(&s->level, draw->n, z);
+    status = pyr_upload_reals(k, variable, z, count);
+    pyr_free(z);
+    return status;
+}
+
 pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw, void *variable)
 {
     int counts[PYR_MAX_SAMPLING_BATCH];
@@ -181,6 +205,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
                              .repeats = draw->repeats,
                              .stiff = draw->stiff,
                              .evaluations = counts};
+    const pyr_sampler *sampler = &s->level.settings.sampler;
     pyr_schedule schedule = s->schedule;
 
     if (s->weaker) {
@@ -190,18 +215,21 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
 
     if (draw->from > 0)
         schedule.s_max = pyr_schedule_unscaled(&schedule, draw->from);
-    if (!draw->start && s->level.settings.sampler.start == PYR_START_GAUSSIAN && s->gaussian.size) {
+    if (!draw->start && pyr_sampler_start(sampler) == PYR_START_UNIFORM) {
+        PYR_TRY(start_uniform(s, k, draw, variable));
+        sampling.start = variable;
+    }
+    if (!draw->start && pyr_sampler_start(sampler) == PYR_START_GAUSSIAN && s->gaussian.size) {
         /* into the result itself; the sampler's memory is free until it begins, and larger than the
          * streams */
         PYR_TRY(pyr_gaussian_draw(&s->gaussian, k, draw->n, draw->seeds, s->level.facts.index,
-                                  pyr_sampler_first_level(&s->level.settings.sampler, &schedule), variable,
-                                  draw->work));
+                                  pyr_sampler_first_level(sampler, &schedule), variable, draw->work));
         sampling.start = variable;
     }
     sampling.recording = recording(s, k, draw, &sampling, variable);
     denoising.in_recording = weaker.in_recording = sampling.recording != NULL;
     PYR_TRY(pyr_denoiser_begin(&denoising));
-    PYR_TRY(pyr_sample(&sampling, &s->level.settings.sampler, &schedule, variable));
+    PYR_TRY(pyr_sample(&sampling, sampler, &schedule, variable));
     count(s, draw->n, counts);
     return pyr_level_destandardise(&s->level, k, draw->n, variable, s->vector);
 }

@@ -3,35 +3,6 @@
 
 #include "base/mem.h"
 
-int pyr_band_of(const pyr_level *level, size_t i)
-{
-    int channels = level->variable.c;
-
-    return (int)(i % (size_t)channels) / (channels / level->facts.bands);
-}
-
-void pyr_standardise_host(const pyr_level *level, int n, double *variable)
-{
-    size_t count = (size_t)n * pyr_count(level->variable);
-
-    for (size_t i = 0; i < count; i++) {
-        int band = pyr_band_of(level, i);
-
-        variable[i] = (variable[i] - level->facts.mean[band]) / level->facts.std[band];
-    }
-}
-
-void pyr_destandardise_host(const pyr_level *level, int n, double *z)
-{
-    size_t count = (size_t)n * pyr_count(level->variable);
-
-    for (size_t i = 0; i < count; i++) {
-        int band = pyr_band_of(level, i);
-
-        z[i] = z[i] * level->facts.std[band] + level->facts.mean[band];
-    }
-}
-
 /* A new host block of what stands in backend memory. */
 static pyr_status fetch(double **out, pyr_kernels *k, const void *src, size_t count)
 {

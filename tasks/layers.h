@@ -17,10 +17,4 @@ typedef struct pyr_layers {
 pyr_status pyr_layers_new(pyr_layers *out, const pyr_model *m, const float *image0);
 void pyr_layers_free(pyr_layers *layers); /* no-op on {0} */
 
-/* The band of details that number i of a level's variable belongs to. */
-int pyr_band_of(const pyr_level *level, size_t i);
-/* n variables of a level in place: image units to z, and back. */
-void pyr_standardise_host(const pyr_level *level, int n, double *variable);
-void pyr_destandardise_host(const pyr_level *level, int n, double *z);
-
 #endif

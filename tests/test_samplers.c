@@ -357,7 +357,7 @@ static void gaussian_moments(void)
         {usual(PYR_PYRAMID_LANGEVIN, 100), PYR_VE, PYR_CURVE_GEOMETRIC, 0.15},
     };
 
-    bool covered[KINDS] = {false};
+    bool covered[KINDS] = {[PYR_CONDITIONAL_LANGEVIN] = true}; /* conditional_langevin_by_recursion */
 
     for (size_t c = 0; c < sizeof cases / sizeof *cases; c++) {
         pyr_schedule schedule = schedule_of(cases[c].family, cases[c].curve, 0.01, 80);
@@ -643,6 +643,43 @@ static void langevin_on_a_point(void)
         }
 }
 
+/* Algorithm 1 as it is written, one step a = epsilon sigma_min^2 / 2^i for all noise levels, from N(0, 1): along an axis of variance
+ * v, in a move at noise level s, E[u^2] <- (1 - a/(2(v + s^2)))^2 E[u^2] + a. */
+static void conditional_langevin_by_recursion(void)
+{
+    enum { STEPS = 5, T = 30 };
+    const double s_min = 0.4, epsilon = 1.2;
+    pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, s_min, 2);
+    double s[STEPS + 1], center[SIZE], zero[SIZE] = {0};
+
+    pyr_sampler_grid(&c, STEPS, s);
+    turn(GAUSSIAN, center, zero, false);
+    for (int place = 1; place <= 3; place++) {
+        pyr_sampler sampler = usual(PYR_CONDITIONAL_LANGEVIN, STEPS);
+        drawing with = {.data = GAUSSIAN, .n = N, .place = place};
+        double a = epsilon * s_min * s_min / (1 << place), wanted[4] = {0};
+        moments m;
+        drawn d;
+
+        sampler.langevin_epsilon = epsilon;
+        sampler.langevin_steps = T;
+        sampler.undenoised = true;
+        for (int i = 0; i < SIZE; i++) {
+            double square = 1 + center[i] * center[i];
+
+            for (int j = 0; j < STEPS * T; j++)
+                square = pow(1 - a / (2 * (variance_of(GAUSSIAN, i) + s[j / T] * s[j / T])), 2) * square + a;
+            wanted[i % 4] += square / (SIZE / 4.0);
+        }
+        d = draw(&with, &c, &sampler);
+        m = moments_of(&d, GAUSSIAN, N);
+        for (int j = 0; j < 4; j++)
+            CHECK_CLOSE(m.variance[j] / wanted[j], 1, chance * variance_error());
+        CHECK(wanted[3] > 4 * 0.04); /* noise of s_min stays where data are narrow */
+        forget(&d);
+    }
+}
+
 /* The rate that annealed Langevin dynamics chooses leaves less noise than its neighbours. */
 static void annealed_langevin_chooses_its_step(void)
 {
@@ -877,7 +914,8 @@ static void mode_weights(void)
                  {PYR_CONSISTENT_ANNEALED, 150},
                  {PYR_PYRAMID_LANGEVIN, 60}};
     pyr_schedule c = schedule_of(PYR_VE, PYR_CURVE_GEOMETRIC, 0.02, 40);
-    bool covered[KINDS] = {false};
+    bool covered[KINDS] = {[PYR_CONDITIONAL_LANGEVIN] =
+                               true}; /* it goes to the mode that is near its start */
 
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         drawing with = {.data = MODES, .n = N};
@@ -1522,6 +1560,7 @@ int main(int argc, char **argv)
     RUN(corrector_by_hand);
     RUN(noise_of_s_min_is_left);
     RUN(langevin_on_a_point);
+    RUN(conditional_langevin_by_recursion);
     RUN(annealed_langevin_chooses_its_step);
     RUN(stationary_variances);
     RUN(accepted_without_a_density);

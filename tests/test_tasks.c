@@ -301,6 +301,86 @@ static void inpainting_by_langevin_dynamics(void)
     rig_free(&r);
 }
 
+/* ---- a uniform start ---- */
+
+typedef struct first_asked {
+    pyr_kernels *k;
+    int n;
+    size_t size;
+    double x[N * SIZE]; /* what the denoiser was asked at first */
+    bool asked;
+} first_asked;
+
+static pyr_status keep_first(void *ctx, const void *x, const double *s, void *out)
+{
+    first_asked *f = ctx;
+    size_t count = (size_t)f->n * f->size;
+
+    (void)s;
+    if (!f->asked)
+        PYR_TRY(pyr_download_reals(f->k, f->x, x, count));
+    f->asked = true;
+    pyr_zero(f->k, out, count * pyr_type_size(f->k->real));
+    return PYR_OK;
+}
+
+static pyr_status listen_first(void *ctx, const pyr_model_stage *stage, pyr_level_draw *draw)
+{
+    first_asked *f = (first_asked *)ctx + stage->level;
+
+    *f = (first_asked){.k = stage->model->k,
+                       .n = stage->n,
+                       .size = pyr_count(stage->model->level[stage->level].level.variable)};
+    draw->denoise = keep_first;
+    draw->denoise_ctx = f;
+    return PYR_OK;
+}
+
+/* Pixels of the coarsest image are uniform in -1 .. 1, residuals 0: by the setting, and as the usual start of Algorithm 1. */
+static void uniform_starts(void)
+{
+    static first_asked first[3];
+    static float images[N * SIZE];
+    pyr_model_hooks hooks = {.ctx = first, .before = listen_first};
+    rig r;
+
+    if (!rig_new(&r, "box", 3, "box", true))
+        return;
+    for (int way = 0; way < 2; way++) {
+        pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .hooks = &hooks};
+
+        for (int level = 0; level < 3; level++) {
+            pyr_sampler *sampler = &r.m->level[level].level.settings.sampler;
+
+            *sampler = pyr_sampler_usual(way ? PYR_CONDITIONAL_LANGEVIN : PYR_EULER, 3);
+            sampler->start = way ? PYR_START_PRIOR : PYR_START_UNIFORM;
+        }
+        draw.image[0] = images;
+        CHECK_OK(pyr_model_sample(r.m, &draw));
+        for (int level = 0; level < 3; level++) {
+            const pyr_level_facts *facts = &r.m->level[level].level.facts;
+            size_t count = N * first[level].size;
+            double most = 0, mean = 0, square = 0;
+
+            for (size_t i = 0; i < count; i++) {
+                double pixel = first[level].x[i] * facts->std[0] + facts->mean[0];
+
+                most = fmax(most, fabs(pixel));
+                mean += pixel / (double)count;
+                square += pixel * pixel / (double)count;
+            }
+            if (level < 2) {
+                CHECK(most < 1e-6);
+                continue;
+            }
+            CHECK(count == N * 2 * 2 * C && most <= 1 + 1e-6 && most > 0.8);
+            CHECK_CLOSE(mean, 0, 4.5 * sqrt(1.0 / 3 / (double)count));
+            CHECK_CLOSE(square, 1.0 / 3, 4.5 * sqrt(4.0 / 45 / (double)count));
+        }
+    }
+    rig_free(&r);
+}
+
 /* A coarse pixel is given when all four below are: rows 0..3 of 8 x 6 are rows 0, 1 of 4 x 3, row 0 of 2 x
  * 2. */
 static void masks_are_carried_down(void)
@@ -812,6 +892,7 @@ int main(int argc, char **argv)
     write_images();
     RUN(inpainting_keeps_what_is_given);
     RUN(inpainting_by_langevin_dynamics);
+    RUN(uniform_starts);
     RUN(masks_are_carried_down);
     RUN(colours_keep_the_grey);
     RUN(upscaling_starts_at_any_level);
