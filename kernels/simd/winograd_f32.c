@@ -595,12 +595,13 @@ static void run(const pyr_conv_size *size, const pyr_conv_source *x, const float
 
 /* ---- by weights -------------------------------------------------------------------------------- */
 
-/* Blocks of outputs that are summed at a time, and how many blocks of 16 channels of dy that is. */
-static int blocks_together(const pyr_conv_size *size)
+/* Blocks of outputs that are summed at a time: all that one batch has, which needs room for one; else as many as there
+ * is room for. */
+static int blocks_together(const pyr_conv_size *size, const tiling *tiles)
 {
     int most = GRADIENT_FLOATS / (int)weights_step(size);
 
-    return smaller(out_blocks(size), most < 1 ? 1 : most);
+    return tiles->batches == 1 ? out_blocks(size) : smaller(out_blocks(size), most < 1 ? 1 : most);
 }
 
 /* The sums are transformed once a call, which a few tiles do not pay for: one image of 8x8x448 to 384 channels takes 1.4
@@ -622,11 +623,12 @@ static int dy_blocks(int first, int end)
 
 static size_t gradient_scratch(const pyr_conv_size *size)
 {
-    int together = blocks_together(size);
-    size_t most = (size_t)tiling_of(size).most;
+    const tiling tiles = tiling_of(size);
+    int together = blocks_together(size, &tiles);
+    size_t most = (size_t)tiles.most, sums = tiles.batches == 1 ? 1 : (size_t)together;
 
     return (most * (tile_step(in_blocks(size)) + tile_step(dy_blocks(0, together) + 1)) +
-            (size_t)together * weights_step(size)) *
+            sums * weights_step(size)) *
            sizeof(float);
 }
 
@@ -704,7 +706,7 @@ static void gradient(const pyr_conv_size *size, const pyr_conv_source *x, const 
                      float scale, float *to, bool add, float *scratch)
 {
     tiling tiles = tiling_of(size);
-    const int together = blocks_together(size), all_blocks = out_blocks(size);
+    const int together = blocks_together(size, &tiles), all_blocks = out_blocks(size);
     size_t x_step = tile_step(in_blocks(size)), block = 9 * (size_t)size->in * OUTPUTS;
     float *dy_elements = scratch + (size_t)tiles.most * x_step;
     float *sums = dy_elements + (size_t)tiles.most * tile_step(dy_blocks(0, together) + 1);
@@ -720,15 +722,15 @@ static void gradient(const pyr_conv_size *size, const pyr_conv_source *x, const 
             transform_batch(size, &tiles, &b, dy, true, from, until, dy_elements);
             for (int o = first; o < end; o++) {
                 int channel = o * OUTPUTS - from * BLOCK;
+                float *own = sums + (tiles.batches > 1 ? (size_t)(o - first) * weights_step(size) : 0);
 
-                multiply_gradient(
-                    size, &b, scratch, x_step, dy_elements + channel / BLOCK * BLOCK_STEP + channel % BLOCK,
-                    tile_step(until - from), i > 0, sums + (size_t)(o - first) * weights_step(size));
+                multiply_gradient(size, &b, scratch, x_step,
+                                  dy_elements + channel / BLOCK * BLOCK_STEP + channel % BLOCK,
+                                  tile_step(until - from), i > 0, own);
+                if (i == tiles.batches - 1) /* while they lie in the second cache */
+                    put_gradient(size, own, scale, add, to + (size_t)o * block);
             }
         }
-        for (int o = first; o < end; o++)
-            put_gradient(size, sums + (size_t)(o - first) * weights_step(size), scale, add,
-                         to + (size_t)o * block);
     }
 }
 
