@@ -386,10 +386,12 @@ out:
 
 /* ---- the plan ---------------------------------------------------------------------------------- */
 
-/* Of one part. */
-static pyr_shape part_of(const pyr_graph *g, pyr_shape s)
+/* Of so many parts. */
+static pyr_shape shape_of(const pyr_graph *g, int v, int parts)
 {
-    s.n /= g->planned ? g->parts : 1;
+    pyr_shape s = g->values[v].shape;
+
+    s.n = g->planned ? s.n / g->parts * parts : s.n;
     return s;
 }
 
@@ -399,8 +401,9 @@ static void fill_op(const pyr_graph *g, const node *n, pyr_op *op)
     *op = n->op;
     for (int j = 0; j < op->n_inputs; j++)
         if (n->x[j] >= 0)
-            op->x[j] = (pyr_tensor){g->values[n->x[j]].type, part_of(g, g->values[n->x[j]].shape), NULL};
-    op->y = (pyr_tensor){g->values[n->y].type, part_of(g, g->values[n->y].shape), NULL};
+            op->x[j] = (pyr_tensor){g->values[n->x[j]].type, shape_of(g, n->x[j], 1), NULL};
+    op->y = (pyr_tensor){g->values[n->y].type, shape_of(g, n->y, 1), NULL};
+    op->parts = g->planned ? g->parts : 1;
 }
 
 static pyr_status plan_op(pyr_graph *g, const node *n, pyr_op *op)
@@ -415,28 +418,30 @@ static pyr_status plan_op(pyr_graph *g, const node *n, pyr_op *op)
     return PYR_OK;
 }
 
-static size_t tensor_bytes(const pyr_tensor *t)
+/* Of a value's part, behind its first one. */
+static size_t behind_first(const pyr_graph *g, int v, int part)
 {
-    return pyr_count(t->s) * pyr_type_size(t->type);
+    return pyr_count(shape_of(g, v, part)) * pyr_type_size(g->values[v].type);
 }
 
-/* Pointers to a part in the lane's arena. */
-static void point(const pyr_graph *g, const node *n, int lane, int part, pyr_op *op)
+/* An operation's tensors are `parts` parts in the lane's arena, from number `part` on. */
+static void point(const pyr_graph *g, const node *n, int lane, int part, int parts, pyr_op *op)
 {
     char *arena = g->arena[lane];
-    size_t at = (size_t)part;
 
     for (int j = 0; j < op->n_inputs; j++) {
-        size_t behind = at * tensor_bytes(&op->x[j]);
+        const int x = n->x[j];
 
-        if (n->x[j] < 0)
+        if (x < 0)
             continue;
-        op->x[j].data = arena + g->values[n->x[j]].data + behind;
-        op->dx[j] = op->want_dx[j] ? arena + g->values[n->x[j]].gradient + behind : NULL;
+        op->x[j].s = shape_of(g, x, parts);
+        op->x[j].data = arena + g->values[x].data + behind_first(g, x, part);
+        op->dx[j] = op->want_dx[j] ? arena + g->values[x].gradient + behind_first(g, x, part) : NULL;
     }
-    op->y.data = arena + g->values[n->y].data + at * tensor_bytes(&op->y);
-    op->dy = n->backward ? arena + g->values[n->y].gradient + at * tensor_bytes(&op->y) : NULL;
-    op->saved = arena + n->saved + at * pyr_aligned(n->op.saved_bytes);
+    op->y.s = shape_of(g, n->y, parts);
+    op->y.data = arena + g->values[n->y].data + behind_first(g, n->y, part);
+    op->dy = n->backward ? arena + g->values[n->y].gradient + behind_first(g, n->y, part) : NULL;
+    op->saved = arena + n->saved + (size_t)part * pyr_aligned(n->op.saved_bytes);
     op->scratch = arena + g->scratch;
     op->packed = g->packed + n->packed;
 }
@@ -562,7 +567,7 @@ pyr_status pyr_graph_plan(pyr_graph *g, const pyr_plan *plan)
     PYR_TRY(pyr_run_lanes(g->k, allocate_lane, g));
     for (int lane = 0; lane < g->lanes; lane++) {
         for (size_t i = 0; i < n; i++)
-            point(g, &g->nodes[i], lane, 0, &g->ops[lane][i]);
+            point(g, &g->nodes[i], lane, 0, 1, &g->ops[lane][i]);
         g->used[lane] = g->parts;
     }
     return PYR_OK;
@@ -715,8 +720,8 @@ void *pyr_graph_gradient(pyr_graph *g, int lane, pyr_value v)
     return g->arena[lane] + g->values[v].gradient;
 }
 
-/* One operation on one part, timed if that is wanted. */
-static pyr_status run_part(pyr_graph *g, int lane, int index, bool backward)
+/* One operation on the parts that it points at, timed if that is wanted; `parts` are finished by it. */
+static pyr_status run_op(pyr_graph *g, int lane, int index, bool backward, int parts)
 {
     const pyr_op_impl *impl = impl_of(g, &g->nodes[index]);
     pyr_op *op = &g->ops[lane][index];
@@ -733,7 +738,7 @@ static pyr_status run_part(pyr_graph *g, int lane, int index, bool backward)
         if (!g->k->backend->host_memory)
             PYR_TRY(pyr_sync(g->k));
         *(backward ? &t->backward : &t->forward) += pyr_now() - start;
-        ++*(backward ? &t->backwards : &t->forwards);
+        *(backward ? &t->backwards : &t->forwards) += parts;
     }
     return PYR_OK;
 }
@@ -748,10 +753,13 @@ void pyr_graph_use(pyr_graph *g, int lane, int n)
 
 static pyr_status run_forward(pyr_graph *g, int lane, int index)
 {
-    for (int part = 0; part < g->used[lane]; part++) {
+    pyr_op *op = &g->ops[lane][index];
+    const int used = g->used[lane], step = op->together & PYR_TOGETHER_FORWARD ? used : 1;
+
+    for (int part = 0; part < used; part += step) {
         if (g->parts > 1)
-            point(g, &g->nodes[index], lane, part, &g->ops[lane][index]);
-        PYR_TRY(run_part(g, lane, index, false));
+            point(g, &g->nodes[index], lane, part, step, op);
+        PYR_TRY(run_op(g, lane, index, false, step));
     }
     return PYR_OK;
 }
@@ -788,8 +796,8 @@ static void point_gradient(pyr_graph *g, pyr_op *op, const node *n, char *to, bo
     }
 }
 
-/* Sums of equal numbers of parts are added as soon as both are there, what is left over at the end. */
-static pyr_status run_backward(pyr_graph *g, int lane, int index, int group)
+/* Part by part: sums of equal numbers of parts are added as soon as both are there, what is left over at the end. */
+static pyr_status run_backward_parts(pyr_graph *g, int lane, int index, int group)
 {
     const node *n = &g->nodes[index];
     pyr_op *op = &g->ops[lane][index];
@@ -797,10 +805,10 @@ static pyr_status run_backward(pyr_graph *g, int lane, int index, int group)
 
     for (int part = 0; part < g->used[lane]; part++) {
         if (g->parts > 1)
-            point(g, n, lane, part, op);
+            point(g, n, lane, part, 1, op);
         if (op->want_grad)
             point_gradient(g, op, n, sum_at(g, n, lane, group, depth), g->filled[group]);
-        PYR_TRY(run_part(g, lane, index, true));
+        PYR_TRY(run_op(g, lane, index, true, op->only == PYR_BACKWARD_PARAMS ? 0 : 1));
         if (!op->want_grad)
             continue;
         for (int full = part; full & 1; full >>= 1, depth--)
@@ -810,6 +818,22 @@ static pyr_status run_backward(pyr_graph *g, int lane, int index, int group)
     }
     for (depth--; op->want_grad && depth > 0; depth--)
         add_block(g, sum_at(g, n, lane, group, depth - 1), sum_at(g, n, lane, group, depth), op->grad_bytes);
+    return PYR_OK;
+}
+
+static pyr_status run_backward(pyr_graph *g, int lane, int index, int group)
+{
+    pyr_op *op = &g->ops[lane][index];
+    const int used = g->used[lane];
+
+    if (used == 1 || !(op->together & PYR_TOGETHER_INPUTS))
+        return run_backward_parts(g, lane, index, group);
+    op->only = PYR_BACKWARD_PARAMS;
+    PYR_TRY(run_backward_parts(g, lane, index, group));
+    op->only = PYR_BACKWARD_INPUTS;
+    point(g, &g->nodes[index], lane, 0, used, op);
+    PYR_TRY(run_op(g, lane, index, true, used));
+    op->only = PYR_BACKWARD_ALL;
     return PYR_OK;
 }
 

@@ -93,6 +93,7 @@ static size_t grad_bytes(const pyr_kernels *k, const pyr_op *op)
 pyr_status pyr_op_plan(pyr_kernels *k, pyr_op *op)
 {
     op->packed_bytes = op->saved_bytes = op->scratch_bytes = 0;
+    op->together = 0;
     op->grad_bytes = grad_bytes(k, op);
     return k->backend->op[op->kind]->plan ? k->backend->op[op->kind]->plan(k, op) : PYR_OK;
 }

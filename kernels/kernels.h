@@ -112,6 +112,15 @@ enum { PYR_OP_INPUTS = 4, PYR_OP_PARAMS = 2 };
 /* The optional inputs of CONV2D and GROUP_NORM. */
 enum { PYR_X_RESIDUAL = 1, PYR_X_SCALE_SHIFT = 1, PYR_X_VECTOR = 2, PYR_X_MORE = 3 };
 
+/* Calls that take several parts of a batch at once: x, y and their gradients are as many images then, and each has the
+ * bits that it has when its part is given alone. */
+enum {
+    PYR_TOGETHER_FORWARD = 1,
+    PYR_TOGETHER_INPUTS =
+        2 /* backward with PYR_BACKWARD_INPUTS, after one with PYR_BACKWARD_PARAMS for each part */
+};
+typedef enum pyr_backward { PYR_BACKWARD_ALL, PYR_BACKWARD_PARAMS, PYR_BACKWARD_INPUTS } pyr_backward;
+
 typedef struct pyr_kernels pyr_kernels;
 
 /* One operation with its tensors. The graph fills shapes and attributes, calls
@@ -147,18 +156,21 @@ typedef struct pyr_op {
     bool want_dx[PYR_OP_INPUTS]; /* gradient of that input */
     bool dx_add[PYR_OP_INPUTS];  /* true: dx += …; false: dx = … */
     bool want_grad;              /* gradient of the parameters */
+    int parts;                   /* the most parts of x[].s.n images that may be given at once; 0: one */
 
     /* What plan asks for, in bytes. release is called after a failed plan too. */
     size_t packed_bytes;  /* parameters in a layout of the backend's own; filled by pack, shared by lanes */
     size_t saved_bytes;   /* kept from forward to backward */
     size_t scratch_bytes; /* during one call */
     size_t grad_bytes;    /* accumulators of the parameters' gradients; plan's default below */
+    unsigned together;    /* PYR_TOGETHER_…: what takes `parts` parts at once, where plan says so */
 
     /* Where things are: set after plan. */
     const void *param[PYR_OP_PARAMS]; /* canonical layout, inside the parameter block */
     void *packed, *saved, *scratch;
-    void *grad;    /* the accumulator, written by backward: */
-    bool grad_add; /* true: grad += …; false: grad = …, whatever it held */
+    void *grad;        /* the accumulator, written by backward: */
+    bool grad_add;     /* true: grad += …; false: grad = …, whatever it held */
+    pyr_backward only; /* what backward has to do */
     const void *dy;
     void *dx[PYR_OP_INPUTS]; /* NULL: not wanted. May be dy itself where the gradient passes unchanged
                                 (pyr_op_passes): then there is nothing to do */

@@ -245,17 +245,22 @@ static pyr_status backward_data(const conv_state *s, pyr_op *op, void *dx0, void
     return dx0 || dx3 ? s->way[PYR_CONV_BACKWARD_DATA]->data(s, op, dx0, dx3) : PYR_OK;
 }
 
-/* Inputs' gradients are finished in order where a later one adds to an earlier one's. */
+/* Inputs' gradients are finished in order where a later one adds to an earlier one's. The vector's are sums of dy, as
+ * the bias's are, and are made with them. */
 static pyr_status conv_backward(pyr_kernels *k, pyr_op *op)
 {
     conv_state *s = op->state;
     bool later = op->dx[PYR_X_MORE] && op->dx[PYR_X_MORE] == op->dx[PYR_X_RESIDUAL];
 
     (void)k;
-    if (op->want_grad)
-        PYR_TRY(s->way[PYR_CONV_BACKWARD_WEIGHTS]->weights(s, op));
-    else
-        pyr_around_dy_sums(op, s->scale, NULL, false);
+    if (op->only != PYR_BACKWARD_INPUTS) {
+        if (op->want_grad)
+            PYR_TRY(s->way[PYR_CONV_BACKWARD_WEIGHTS]->weights(s, op));
+        else
+            pyr_around_dy_sums(op, s->scale, NULL, false);
+    }
+    if (op->only == PYR_BACKWARD_PARAMS)
+        return PYR_OK;
     PYR_TRY(backward_data(s, op, op->dx[0], later ? NULL : op->dx[PYR_X_MORE]));
     pyr_around_dx_residual(op, s->scale);
     return later ? backward_data(s, op, NULL, op->dx[PYR_X_MORE]) : PYR_OK;

@@ -4,22 +4,45 @@
 #include "kernels/cpu/conv_around.h"
 #include "kernels/cpu/vector.h"
 
+/* `of` with as many images as are given. */
+static pyr_conv_size sized(const pyr_conv_size *of, int images)
+{
+    pyr_conv_size size = *of;
+
+    size.n = images;
+    return size;
+}
+
+/* All parts at once, but not where sums would have to be kept of all. */
+static pyr_conv_size plan_together(const conv_state *s, pyr_op *op, pyr_conv_pass pass)
+{
+    const bool forward = pass == PYR_CONV_FORWARD;
+    const pyr_conv_size *size = forward ? &s->size : &s->turned_size;
+
+    if (!s->direct[pass])
+        return *size;
+    op->together |= forward ? PYR_TOGETHER_FORWARD : PYR_TOGETHER_INPUTS;
+    return sized(size, size->n * (op->parts ? op->parts : 1));
+}
+
 static pyr_status plan(conv_state *s, pyr_op *op, pyr_conv_pass pass)
 {
     const pyr_conv_f32 *f = s->floats[pass];
-    const pyr_conv_size *size = pass == PYR_CONV_BACKWARD_DATA ? &s->turned_size : &s->size;
+    pyr_conv_size size;
 
     if (pass == PYR_CONV_BACKWARD_WEIGHTS) {
-        op->grad_bytes = f->gradient_bytes(size) + (s->shape.bias ? (size_t)s->shape.out : 0) * sizeof(float);
-        op->scratch_bytes = pyr_larger(op->scratch_bytes, f->gradient_scratch(size));
+        op->grad_bytes =
+            f->gradient_bytes(&s->size) + (s->shape.bias ? (size_t)s->shape.out : 0) * sizeof(float);
+        op->scratch_bytes = pyr_larger(op->scratch_bytes, f->gradient_scratch(&s->size));
         return PYR_OK;
     }
-    op->packed_bytes += pyr_aligned(f->packed_bytes(size));
-    op->scratch_bytes = pyr_larger(op->scratch_bytes, f->scratch(size));
     s->direct[pass] = pass == PYR_CONV_FORWARD || !op->up_h;
+    size = plan_together(s, op, pass);
+    op->packed_bytes += pyr_aligned(f->packed_bytes(&size));
+    op->scratch_bytes = pyr_larger(op->scratch_bytes, f->scratch(&size));
     if (!s->direct[pass])
-        s->sums_bytes = pyr_larger(s->sums_bytes, (size_t)size->n * (size_t)size->h * (size_t)size->w *
-                                                      (size_t)size->out * sizeof(float));
+        s->sums_bytes = pyr_larger(s->sums_bytes, (size_t)size.n * (size_t)size.h * (size_t)size.w *
+                                                      (size_t)size.out * sizeof(float));
     return PYR_OK;
 }
 
@@ -37,16 +60,18 @@ static pyr_status pack(const conv_state *s, pyr_op *op, pyr_conv_pass pass, cons
 
 static pyr_status forward(const conv_state *s, pyr_op *op)
 {
+    pyr_conv_size size = sized(&s->size, op->y.s.n);
     pyr_conv_source x = pyr_conv_x(op);
     pyr_conv_result y = pyr_conv_y(s, op);
 
-    s->floats[PYR_CONV_FORWARD]->run(&s->size, &x, op->packed, &y, op->scratch);
+    s->floats[PYR_CONV_FORWARD]->run(&size, &x, op->packed, &y, op->scratch);
     return PYR_OK;
 }
 
 static pyr_status data(const conv_state *s, pyr_op *op, void *dx0, void *dx3)
 {
     const bool direct = s->direct[PYR_CONV_BACKWARD_DATA];
+    pyr_conv_size size = sized(&s->turned_size, op->y.s.n);
     pyr_conv_source dy = pyr_conv_dy(op);
     pyr_conv_result dx = pyr_conv_dx(s, op, dx0, dx3);
 
@@ -56,8 +81,8 @@ static pyr_status data(const conv_state *s, pyr_op *op, void *dx0, void *dx3)
                                .h = s->shape.in_h,
                                .w = s->shape.in_w,
                                .scale = 1};
-    s->floats[PYR_CONV_BACKWARD_DATA]->run(&s->turned_size, &dy,
-                                           pyr_conv_packed(s, op, PYR_CONV_BACKWARD_DATA), &dx, op->scratch);
+    s->floats[PYR_CONV_BACKWARD_DATA]->run(&size, &dy, pyr_conv_packed(s, op, PYR_CONV_BACKWARD_DATA), &dx,
+                                           op->scratch);
     if (!direct)
         pyr_around_dx(op, s->shape.in_h, s->shape.in_w, pyr_conv_sums(s, op), s->scale, dx0, dx3);
     return PYR_OK;
