@@ -48,7 +48,7 @@ pyr_status pyr_kernels_cpu(pyr_kernels **out, int lanes)
     }
     k->micro_batch = 16;
     k->has_bf16 = pyr_onednn_has_bf16();
-    k->fast_bf16 = k->has_bf16 && pyr_set_here() >= PYR_SET_AVX512_BF16;
+    k->fast_bf16 = k->has_bf16 && pyr_bf16_is_fast();
     k->library_bytes = (LIBRARY_KIB + (size_t)k->lanes * LIBRARY_KIB_PER_LANE) * 1024;
     *out = k;
     return PYR_OK;

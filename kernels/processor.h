@@ -6,6 +6,7 @@
 #define PYR_KERNELS_PROCESSOR_H
 
 #include "base/status.h"
+#include <stdbool.h>
 
 /* Each has all that the one before it has: x86-64-v2 (SSE4.2), AVX2 with FMA and BMI, AVX-512 (F, BW, CD, DQ, VL),
  * AVX-512 with bf16 products, the same with AMX's tiles of bf16 (where the compiler has them, PYR_AMX). Elsewhere there is what
@@ -51,5 +52,7 @@ pyr_status pyr_set_check(void);
 /* The best that this processor has, and the kernel lets the process use (AMX: it is asked), and not more than PYRDIFF_CPU
  * says. */
 pyr_set pyr_set_here(void);
+/* Products of bf16 by that set are faster than those of f32. */
+bool pyr_bf16_is_fast(void);
 
 #endif
