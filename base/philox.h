@@ -17,20 +17,21 @@
 
 /* What the numbers are for; keeps streams apart. The level is added above. */
 typedef enum pyr_purpose {
-    PYR_RNG_INIT = 1,    /* initial weights; index = parameter, step = 0 */
-    PYR_RNG_ORDER = 2,   /* order of the data; index = round of the cipher, step = epoch */
-    PYR_RNG_FLIP = 3,    /* mirror an image */
-    PYR_RNG_SIGMA = 4,   /* noise level of an image */
-    PYR_RNG_NOISE = 5,   /* the noise of denoising score matching */
-    PYR_RNG_AUGMENT = 6, /* noise on the condition */
-    PYR_RNG_DROPOUT = 7, /* dropout masks; plus the operation's number above bit 24 */
-    PYR_RNG_PRIOR = 8,   /* a sampler's starting noise */
-    PYR_RNG_SAMPLER = 9, /* noise that a sampler adds at a step */
-    PYR_RNG_REPEAT = 10, /* noise that takes a step back */
-    PYR_RNG_TASK = 11,   /* what tasks draw: probes, noise on what is known */
-    PYR_RNG_METRIC = 12, /* what metrics draw: subsets, patches, directions (eval/) */
-    PYR_RNG_DITHER = 13, /* what is added to samples of b bits, to spread them over their cells */
-    PYR_RNG_CLASS = 14   /* the class of an image whose seed chooses it */
+    PYR_RNG_INIT = 1,       /* initial weights; index = parameter, step = 0 */
+    PYR_RNG_ORDER = 2,      /* order of the data; index = round of the cipher, step = epoch */
+    PYR_RNG_FLIP = 3,       /* mirror an image */
+    PYR_RNG_SIGMA = 4,      /* noise level of an image */
+    PYR_RNG_NOISE = 5,      /* the noise of denoising score matching */
+    PYR_RNG_AUGMENT = 6,    /* noise on the condition */
+    PYR_RNG_DROPOUT = 7,    /* dropout masks; plus the operation's number above bit 24 */
+    PYR_RNG_PRIOR = 8,      /* a sampler's starting noise */
+    PYR_RNG_SAMPLER = 9,    /* noise that a sampler adds at a step */
+    PYR_RNG_REPEAT = 10,    /* noise that takes a step back */
+    PYR_RNG_TASK = 11,      /* what tasks draw: probes, noise on what is known */
+    PYR_RNG_METRIC = 12,    /* what metrics draw: subsets, patches, directions (eval/) */
+    PYR_RNG_DITHER = 13,    /* what is added to samples of b bits, to spread them over their cells */
+    PYR_RNG_TRANSFORM = 15, /* geometric transformations of training images */
+    PYR_RNG_CLASS = 14      /* the class of an image whose seed chooses it */
 } pyr_purpose;
 
 typedef struct pyr_rng4 {

@@ -34,6 +34,9 @@ static pyr_status check(const pyr_level *level, int timesteps)
         why = "predicts a score, which the schedulers of the library do not know";
     else if (level->facts.prediction == PYR_PREDICT_VELOCITY)
         why = "predicts the velocity of flow matching, which schedulers of betas do not know";
+    else if (level->unet.norm != PYR_UNET_NORM_GROUP || level->unet.dilated ||
+             level->unet.act_fn == PYR_ACT_ELU)
+        why = "has layers of NCSN (network.norm, network.dilated, act_fn elu), which diffusers has not";
     return why ? pyr_fail(PYR_E_UNSUPPORTED, "level %d %s", level->facts.index, why) : PYR_OK;
 }
 

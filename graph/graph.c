@@ -167,9 +167,10 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
     pyr_shape s = pyr_graph_shape(g, x), y = s;
     int stride = conv.stride ? conv.stride : 1, param[2];
     int kernel_w = conv.kernel_w ? conv.kernel_w : conv.kernel;
-    int top = conv.valid || conv.right_bottom ? 0 : conv.kernel / 2,
-        bottom = conv.valid ? 0 : conv.kernel / 2;
-    int left = conv.valid || conv.right_bottom ? 0 : kernel_w / 2, right = conv.valid ? 0 : kernel_w / 2;
+    int apart = conv.dilation ? conv.dilation : 1, high = apart * (conv.kernel - 1) + 1,
+        wide = apart * (kernel_w - 1) + 1; /* what the taps reach over */
+    int top = conv.valid || conv.right_bottom ? 0 : high / 2, bottom = conv.valid ? 0 : high / 2;
+    int left = conv.valid || conv.right_bottom ? 0 : wide / 2, right = conv.valid ? 0 : wide / 2;
     pyr_value result;
     int w_in = conv.w_in ? conv.w_in : s.c;
     /* PyTorch's default: uniform within 1/sqrt(fan in) for weights and biases. */
@@ -179,9 +180,9 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
     if (!valid(g, x))
         return -1;
     y.c = conv.channels;
-    y.h = (s.h + top + bottom - conv.kernel) / stride + 1;
-    y.w = (s.w + left + right - kernel_w) / stride + 1;
-    if (s.h + top + bottom < conv.kernel || s.w + left + right < kernel_w)
+    y.h = (s.h + top + bottom - high) / stride + 1;
+    y.w = (s.w + left + right - wide) / stride + 1;
+    if (s.h + top + bottom < high || s.w + left + right < wide)
         return fail(g, PYR_E_SHAPE, "%s: an image of %dx%d is too small to be halved again", name, s.h, s.w);
     if (conv.w_first < 0 || conv.w_first + s.c > w_in)
         return fail(g, PYR_E_SHAPE, "%s: channels %d..%d of an image are read, there are %d", name,
@@ -195,6 +196,7 @@ pyr_value pyr_conv2d(pyr_graph *g, pyr_value x, const char *name, pyr_conv conv)
         return -1;
     result = append(g,
                     (pyr_op){.kind = PYR_OP_CONV2D,
+                             .dilation = conv.dilation,
                              .kernel = conv.kernel,
                              .kernel_w = kernel_w == conv.kernel ? 0 : kernel_w,
                              .stride = stride,

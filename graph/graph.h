@@ -52,6 +52,7 @@ typedef struct pyr_conv {
     int channels;      /* of the result */
     int kernel;        /* odd; 1 and 3 are the fast ones */
     int kernel_w;      /* its width; 0: as kernel */
+    int dilation;      /* pixels from tap to tap; 0: 1 */
     int stride;        /* 1 (0 means 1) or 2 */
     bool valid;        /* no padding; otherwise so much that stride 1 keeps the size */
     bool right_bottom; /* kernel 3: pad one column on the right and one row at the bottom, instead of all

@@ -20,12 +20,24 @@ pyr_status pyr_optimizer_new(pyr_optimizer *o, pyr_kernels *k, const pyr_params 
     return pyr_alloc(k, (void **)&o->state, sizeof *o->state, "step state");
 }
 
+pyr_status pyr_optimizer_add_powers(pyr_optimizer *o, const double *length, int n)
+{
+    for (; o->powers < n; o->powers++) {
+        PYR_TRY(pyr_alloc(o->k, &o->average[o->powers], o->count * pyr_type_size(o->k->real),
+                          "averages of weights"));
+        o->length[o->powers] = length[o->powers];
+    }
+    return PYR_OK;
+}
+
 void pyr_optimizer_free(pyr_optimizer *o)
 {
     if (!o->k)
         return;
     for (int i = 0; i < BLOCKS; i++)
         pyr_release(o->k, *block_of(o, i));
+    for (int i = 0; i < o->powers; i++)
+        pyr_release(o->k, o->average[i]);
     pyr_release(o->k, o->state);
     *o = (pyr_optimizer){0};
 }
@@ -48,6 +60,44 @@ void pyr_optimizer_reset(pyr_optimizer *o)
 void pyr_optimizer_start_ema(pyr_optimizer *o)
 {
     pyr_copy(o->k, o->ema, o->value, o->count * pyr_type_size(o->k->real));
+    for (int i = 0; i < o->powers; i++)
+        pyr_copy(o->k, o->average[i], o->value, o->count * pyr_type_size(o->k->real));
+}
+
+/* An average's update, in slices. */
+typedef struct averaging {
+    pyr_optimizer *o;
+    double keep[PYR_MOST_POWERS];
+} averaging;
+
+enum { SLICE = 1 << 18 }; /* numbers at a time */
+
+static pyr_status average_slice(void *arg, int task, int lane)
+{
+    const averaging *a = arg;
+    pyr_kernels *k = a->o->k;
+    size_t first = (size_t)task * SLICE, at = first * pyr_type_size(k->real);
+    size_t n = a->o->count - first < SLICE ? a->o->count - first : SLICE;
+
+    (void)lane;
+    for (int i = 0; i < a->o->powers; i++) {
+        char *average = (char *)a->o->average[i] + at;
+
+        pyr_combine(k, average, 2, (double[]){a->keep[i], 1 - a->keep[i]},
+                    (const void *const[]){average, (const char *)a->o->value + at}, n);
+    }
+    return PYR_OK;
+}
+
+pyr_status pyr_optimizer_average(pyr_optimizer *o, int64_t t)
+{
+    averaging a = {.o = o};
+
+    if (!o->powers)
+        return PYR_OK;
+    for (int i = 0; i < o->powers; i++)
+        a.keep[i] = pyr_ema_keep(pyr_ema_power(o->length[i]), (double)t);
+    return pyr_run_tasks(o->k, (int)((o->count + SLICE - 1) / SLICE), average_slice, &a);
 }
 
 _Static_assert(offsetof(pyr_step_state, ema_window) == offsetof(pyr_step_state, learning_rate) + 4 &&

@@ -36,6 +36,9 @@ static const pyr_setting rows[] = {
     {"decode_limit", PYR_SETTING_COUNT, AT(set.decode_limit), 0, 1e18, "0", NULL,
      "bytes that all pictures may take when they are decoded; 0: 2 GiB, or 256 times their files if that is "
      "more"},
+    {"augment", PYR_SETTING_REAL, AT(augment), 0, 1, "0", NULL,
+     "EDM's augmentation in training: mirrored, and with this probability each (EDM: 0.12) scaled, rotated, stretched, moved; "
+     "networks are told, and draw images without; 0: none"},
     {"dequantise", PYR_SETTING_BOOL, AT(dequantise), 0, 0, "false", NULL,
      "add noise U(-2^-b, 2^-b) to images of b bits in training, new each time: for models whose likelihood "
      "is wanted"},

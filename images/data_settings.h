@@ -13,6 +13,7 @@ typedef struct pyr_data_config {
     int split;       /* index: auto, train, all, test, val */
     int classes;     /* index: auto, none, folders */
     bool xflip;      /* mirror images at random in training */
+    double augment;  /* probability of each geometric transformation in training (transform.h); 0: none */
     bool dequantise; /* add uniform noise of one sample's width in training */
 } pyr_data_config;
 

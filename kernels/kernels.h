@@ -94,7 +94,14 @@ typedef enum pyr_op_kind {
 
 const char *pyr_op_name(pyr_op_kind kind);
 
-typedef enum pyr_act { PYR_ACT_NONE, PYR_ACT_SILU, PYR_ACT_MISH, PYR_ACT_GELU, PYR_ACT_RELU } pyr_act;
+typedef enum pyr_act {
+    PYR_ACT_NONE,
+    PYR_ACT_SILU,
+    PYR_ACT_MISH,
+    PYR_ACT_GELU,
+    PYR_ACT_RELU,
+    PYR_ACT_ELU
+} pyr_act;
 
 /* What POOL2D takes of a window. Every window reaches into the image. */
 typedef enum pyr_window {
@@ -128,6 +135,7 @@ typedef struct pyr_kernels pyr_kernels;
 typedef struct pyr_op {
     pyr_op_kind kind;
     /* attributes; unused ones are zero */
+    int dilation;                 /* CONV2D: pixels from tap to tap; 0: 1 */
     int kernel, kernel_w, stride; /* CONV2D, POOL2D; kernel_w 0: as kernel. Fast are 1 and 3, stride 1 or 2 */
     int pad_top, pad_left, pad_bottom, pad_right; /* CONV2D, POOL2D */
     pyr_window window;                            /* POOL2D */
@@ -186,6 +194,11 @@ static inline bool pyr_op_has(const pyr_op *op, int input)
 PYR_INLINE int pyr_op_kernel_w(const pyr_op *op)
 {
     return op->kernel_w ? op->kernel_w : op->kernel;
+}
+
+PYR_INLINE int pyr_op_dilation(const pyr_op *op)
+{
+    return op->dilation ? op->dilation : 1;
 }
 
 /* The gradient of this input is dy, element by element. */

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
+#include "images/transform.h"
 #include <math.h>
 #include <string.h>
 
@@ -13,6 +14,7 @@ pyr_status pyr_feed_new(pyr_feed *feed, pyr_kernels *k, const pyr_dataset *data,
 
     *feed = (pyr_feed){.k = k, .data = data, .pyramid = pyramid, .batch = batch, .lanes = lanes};
     feed->image_size = pyr_count(pyr_pyramid_image_shape(pyramid, 0));
+    PYR_TRY(pyr_new(&feed->room, pyr_dataset_sample_bytes(data), 1, "an image to transform"));
     PYR_TRY(pyr_new(&feed->lane, (size_t)lanes, sizeof *feed->lane, "feed"));
     for (pyr_feed_lane *l = feed->lane; l < feed->lane + lanes; l++) {
         size_t bytes = pyr_feed_gather_bytes(feed, batch);
@@ -38,6 +40,7 @@ void pyr_feed_free(pyr_feed *feed)
         pyr_release(feed->k, l->scratch);
     }
     pyr_free(feed->lane);
+    pyr_free(feed->room);
     *feed = (pyr_feed){0};
 }
 
@@ -67,6 +70,19 @@ size_t pyr_feed_gather_bytes(const pyr_feed *feed, int images)
     return streams_at(feed, images) + pyr_aligned((size_t)images * PYR_STREAM_WORDS * sizeof(uint32_t));
 }
 
+/* The transformed image, by way of the feed's room. */
+static void transform(const pyr_feed *feed, const pyr_pick *pick, int i, void *samples)
+{
+    pyr_dataset_shape s = pyr_dataset_shape_of(feed->data);
+    pyr_transform t;
+
+    pyr_transform_draw(&t, pick->seed, pick->first + (uint32_t)i, pick->step, pick->transform);
+    if (t.nothing)
+        return;
+    memcpy(feed->room, samples, pyr_dataset_sample_bytes(feed->data));
+    pyr_transform_apply(&t, samples, feed->room, s.h, s.w, s.c, s.bits);
+}
+
 pyr_status pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *host)
 {
     size_t bytes = pyr_dataset_sample_bytes(feed->data);
@@ -74,7 +90,11 @@ pyr_status pyr_feed_gather(const pyr_feed *feed, const pyr_pick *pick, void *hos
     uint32_t *stream = (uint32_t *)(void *)((char *)host + streams_at(feed, pick->n));
 
     for (int i = 0; i < pick->n; i++, stream += PYR_STREAM_WORDS) {
-        PYR_TRY(pyr_dataset_read(feed->data, pick->split, pick->index[i], (char *)host + (size_t)i * bytes));
+        char *samples = (char *)host + (size_t)i * bytes;
+
+        PYR_TRY(pyr_dataset_read(feed->data, pick->split, pick->index[i], samples));
+        if (pick->transform > 0)
+            transform(feed, pick, i, samples);
         flip[i] = pick->flip && pick->flip[i];
         stream[0] = (uint32_t)pick->seed;
         stream[1] = (uint32_t)(pick->seed >> 32);

@@ -20,6 +20,7 @@ typedef struct pyr_feed {
     int lanes;
     size_t image_size; /* numbers of an image at level 0 */
     bool dequantise;   /* add U(-2^-b, 2^-b) to every number, b being the data's bits; false at first */
+    void *room; /* of an image that is transformed: one thread at a time gathers with a pick's transform */
     pyr_feed_lane *lane;
 } pyr_feed;
 
@@ -39,6 +40,8 @@ typedef struct pyr_pick {
      * every level, lane and size of a batch. */
     uint64_t seed;
     uint32_t first, step;
+    double
+        transform; /* probability of each transformation (images/transform.h), of the same stream; 0: there are none */
 } pyr_pick;
 
 /* ---- in two phases: the host gathers a whole batch, lanes take their images from it -------------- */

@@ -72,14 +72,22 @@ static uint64_t layout_of(const pyr_params *params)
     return hash;
 }
 
-static const char *const block_names[] = {"value", "adam_m", "adam_v", "ema"};
-enum { BLOCKS = 4 };
+/* The averages come behind the others, as many as the optimizer has. */
+static const char *const block_names[] = {"value",     "adam_m",    "adam_v",    "ema",
+                                          "average_0", "average_1", "average_2", "average_3"};
+enum { FIRST_AVERAGE = 4, BLOCKS = FIRST_AVERAGE + PYR_MOST_POWERS };
+_Static_assert(sizeof block_names / sizeof *block_names == BLOCKS, "each block has a name");
+
+static int blocks_of(const pyr_optimizer *o)
+{
+    return FIRST_AVERAGE + o->powers;
+}
 
 static void *block_of(const pyr_optimizer *o, int i)
 {
-    void *blocks[BLOCKS] = {o->value, o->m, o->v, o->ema};
+    void *blocks[FIRST_AVERAGE] = {o->value, o->m, o->v, o->ema};
 
-    return blocks[i];
+    return i < FIRST_AVERAGE ? blocks[i] : o->average[i - FIRST_AVERAGE];
 }
 
 /* The blocks as they will stand in the file: where they lie, or copies in `owned`, which the caller frees. */
@@ -88,7 +96,7 @@ static pyr_status download_blocks(const void *host[BLOCKS], void *owned[BLOCKS],
     pyr_kernels *k = o->k;
     size_t bytes = o->count * pyr_type_size(k->real);
 
-    for (int i = 0; i < BLOCKS; i++) {
+    for (int i = 0; i < blocks_of(o); i++) {
         host[i] = block_of(o, i);
         if (k->backend->host_memory)
             continue;
@@ -105,7 +113,7 @@ pyr_status pyr_level_check_finite(const pyr_optimizer *o, int level)
     void *owned[BLOCKS] = {NULL};
     pyr_status status = download_blocks(host, owned, o);
 
-    for (int i = 0; i < BLOCKS && status == PYR_OK; i++)
+    for (int i = 0; i < blocks_of(o) && status == PYR_OK; i++)
         for (size_t j = 0; j < o->count && status == PYR_OK; j++)
             if (!isfinite(pyr_element(o->k->real, host[i], j)))
                 status = pyr_fail(
@@ -128,15 +136,16 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
     pyr_st_entry entries[BLOCKS + 1];
     pyr_st_pair pairs[PYR_FACT_PAIRS + 3];
     pyr_text text = {0}, choices = {0};
+    size_t blocks = (size_t)blocks_of(o);
 
-    for (int i = 0; i < BLOCKS; i++)
+    for (size_t i = 0; i < blocks; i++)
         entries[i] = (pyr_st_entry){.name = block_names[i],
                                     .dtype = o->k->real == PYR_F64 ? PYR_ST_F64 : PYR_ST_F32,
                                     .rank = 1,
                                     .dims = {(int64_t)o->count},
                                     .data = host[i]};
     pack_counters(counters, progress);
-    entries[BLOCKS] = (pyr_st_entry){
+    entries[blocks] = (pyr_st_entry){
         .name = "counters", .dtype = PYR_ST_I64, .rank = 1, .dims = {COUNTERS}, .data = counters};
     PYR_TRY_OUT(pyr_facts_write(&level->facts, pairs, &n_pairs, &text));
     snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
@@ -146,7 +155,7 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
     snprintf(checkpoint, sizeof checkpoint, "%lld", (long long)progress->checkpoint);
     if (progress->checkpoint > 0)
         pairs[n_pairs++] = (pyr_st_pair){checkpoint_key, checkpoint};
-    PYR_TRY_OUT(pyr_safetensors_write(path, entries, BLOCKS + 1, pairs, n_pairs));
+    PYR_TRY_OUT(pyr_safetensors_write(path, entries, blocks + 1, pairs, n_pairs));
 out:
     pyr_text_free(&text);
     pyr_text_free(&choices);
@@ -436,7 +445,7 @@ pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const p
     snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
     if (!stored || strcmp(stored, layout) != 0)
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: the state of another network than the one configured", path));
-    for (int i = 0; i < BLOCKS; i++)
+    for (int i = 0; i < blocks_of(o); i++)
         PYR_TRY_OUT(read_block(file, path, block_names[i], o, block_of(o, i)));
     pyr_upload(o->k, o->state, &progress->last, sizeof progress->last);
     PYR_TRY_OUT(pyr_sync(o->k));

@@ -13,6 +13,8 @@
 #include "levels/level.h"
 #include "network/unet_find.h"
 
+#define PYR_AVERAGES_NAME "ema" /* ema/STEP-LENGTH/unet: averages of level.ema_lengths, kept at checkpoints */
+
 typedef struct pyr_progress {
     pyr_train_state train;
     int64_t steps;      /* in all, once a duration has been turned into steps */

@@ -2,6 +2,7 @@
  * they mean. */
 #include "levels/level_settings.h"
 
+#include "graph/power_ema.h"
 #include "graph/step_loop.h"
 #include <string.h>
 
@@ -28,6 +29,10 @@ static const pyr_setting rows[] = {
      "features of a head; 0: one head over all channels"},
     {"network.act_fn", PYR_SETTING_CHOICE, AT(network.act_fn), 0, 0, "silu", pyr_unet_act_words,
      "activation"},
+    {"network.norm", PYR_SETTING_CHOICE, AT(network.unet.norm), 0, 0, "group", pyr_unet_norm_words,
+     "of residual blocks: group norms, or NCSN's conditional instance norm++"},
+    {"network.dilated", PYR_SETTING_BOOL, AT(network.unet.dilated), 0, 0, "false", NULL,
+     "as NCSN's: behind the first halving images are not halved, but convolutions dilated, by 2, 4, ..."},
     {"network.dropout", PYR_SETTING_REAL, AT(network.unet.dropout), 0, 0.9, "0", NULL,
      "dropout before each second convolution"},
     {"network.norm_num_groups", PYR_SETTING_INT, AT(network.unet.norm_num_groups), 1, 8192, "8", NULL,
@@ -157,6 +162,8 @@ static const pyr_setting rows[] = {
     {"ema", PYR_SETTING_REAL, AT(ema), 0, 1, "0.1", NULL, "EMA window, as a part of the steps so far"},
     {"ema_momentum", PYR_SETTING_REAL, AT(ema_momentum), 0, 0.9999999, "0", NULL,
      "EMA of this constant momentum instead (NCSNv2: 0.999); 0: of the window"},
+    {"ema_lengths", PYR_SETTING_REALS, AT(ema_lengths), PYR_EMA_SHORTEST, PYR_EMA_LONGEST, "[]", NULL,
+     "EDM2's averages of the weights, as [0.05, 0.1]: up to 4 lengths, parts of the steps so far; kept at every checkpoint, of which pyrdiff ema makes others"},
 };
 
 const pyr_section pyr_level_section = {"level", rows, sizeof rows / sizeof *rows, true,

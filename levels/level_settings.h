@@ -59,6 +59,7 @@ typedef struct pyr_level_settings {
     int rate;
     int warmup; /* steps */
     double beta1, beta2, eps, weight_decay, clip, ema, ema_momentum;
+    pyr_reals ema_lengths; /* averages with power functions, kept at every checkpoint */
 } pyr_level_settings;
 
 extern const pyr_section pyr_level_section; /* "level", per level */

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/philox.h"
+#include "images/transform.h"
 #include "network/unet.h"
 #include <string.h>
 
@@ -57,15 +58,18 @@ static pyr_value network(pyr_loss *out, const pyr_loss_plan *plan, pyr_value sam
 
     if (condition >= 0)
         sample = pyr_concat(out->g, sample, condition);
-    return pyr_unet_build(
-        out->g, &level->unet,
-        &(pyr_unet_options){
-            .zero_last = true, .undivided = true, .level = level->facts.index, .shared = plan->shared},
-        &(pyr_unet_inputs){.sample = sample,
-                           .time = out->time,
-                           .label = out->label,
-                           .which = out->which,
-                           .stream = plan->training ? out->stream : -1});
+    return pyr_unet_build(out->g, &level->unet,
+                          &(pyr_unet_options){.zero_last = true,
+                                              .undivided = true,
+                                              .transforms = out->transform >= 0,
+                                              .level = level->facts.index,
+                                              .shared = plan->shared},
+                          &(pyr_unet_inputs){.sample = sample,
+                                             .time = out->time,
+                                             .label = out->label,
+                                             .which = out->which,
+                                             .transform = out->transform,
+                                             .stream = plan->training ? out->stream : -1});
 }
 
 /* Of implicit and sliced score matching: the loss without z. v^T (N+ - N-)/2h, in the mean of numbers, is a quarter of
@@ -121,6 +125,8 @@ static void build(pyr_loss *out, const pyr_loss_plan *plan)
         out->label = pyr_graph_input(g, one, PYR_U32);
     if (plan->shared)
         out->which = pyr_graph_input(g, one, PYR_U32);
+    if (plan->transforms > 0)
+        out->transform = pyr_graph_input(g, (pyr_shape){1, 1, 1, PYR_TRANSFORM_LABELS}, real);
     if (out->objective == PYR_EXPLICIT_SCORE_MATCHING) {
         out->posterior = pyr_graph_input(g, level->variable, real);
         target = pyr_mix(g, out->posterior, x, out->mix_target);
@@ -181,7 +187,8 @@ enum {
     POSTERIOR_OR_PROBE,
     SLOPE,
     MINUS_SLOPE,
-    CONSTANT
+    CONSTANT,
+    TRANSFORM
 };
 
 static void lay_out_draws(pyr_loss *out)
@@ -201,9 +208,10 @@ static void lay_out_draws(pyr_loss *out)
                                                               0, pyr_count(out->level->variable) * real},
                                       [SLOPE] = {out->slope, 0, real},
                                       [MINUS_SLOPE] = {out->minus_slope, 0, real},
-                                      [CONSTANT] = {out->constant, 0, real}};
+                                      [CONSTANT] = {out->constant, 0, real},
+                                      [TRANSFORM] = {out->transform, 0, PYR_TRANSFORM_LABELS * real}};
 
-    _Static_assert((int)CONSTANT + 1 == (int)PYR_DRAWN, "the draws have their places");
+    _Static_assert((int)TRANSFORM + 1 == (int)PYR_DRAWN, "the draws have their places");
     for (int i = 0; i < PYR_DRAWN; i++) {
         out->drawn[i] = all[i];
         out->drawn[i].at = out->draw_bytes;
@@ -235,6 +243,8 @@ static pyr_status build_graph(pyr_loss *out, pyr_kernels *k, pyr_params *params,
                       .slope = -1,
                       .minus_slope = -1,
                       .constant = -1,
+                      .transform = -1,
+                      .transforms = plan->transforms,
                       .objective = plan->training ? (pyr_objective)level->settings.objective
                                                   : PYR_DENOISING_SCORE_MATCHING,
                       .probability = plan->probability};
@@ -366,6 +376,16 @@ static void put_probe(const pyr_loss *loss, const pyr_draw *draw, int at, char *
     }
 }
 
+/* What image `at` of the batch is told of its transformations, into place i. */
+static void put_transform(const pyr_loss *loss, const pyr_draw *draw, int at, char *to, int i)
+{
+    pyr_transform t;
+
+    pyr_transform_draw(&t, draw->seed, (uint32_t)at, draw->step, loss->transforms);
+    for (size_t j = 0; j < PYR_TRANSFORM_LABELS; j++)
+        pyr_put_real(loss->k, to, (size_t)i * PYR_TRANSFORM_LABELS + j, t.label[j]);
+}
+
 /* The numbers or words that a drawn input has for image i; nothing when there is no such input. */
 static void put_numbers(const pyr_loss *loss, char *host, int what, int i, double first, double second)
 {
@@ -452,6 +472,8 @@ static void draw_image(const pyr_loss *loss, const pyr_draw *draw, int i, char *
     put_numbers(loss, host, TIME, i, c.time, 0);
     put_numbers(loss, host, WEIGHT, i, weight, 0);
     put_numbers(loss, host, AMOUNT, i, pyr_level_noise_channel(loss->level, amount), 0);
+    if (loss->transform >= 0)
+        put_transform(loss, draw, at, host + loss->drawn[TRANSFORM].at, i);
     if (loss->objective != PYR_DENOISING_SCORE_MATCHING)
         draw_objective(loss, draw, i, s,
                        there ? pyr_noise_weight(&loss->noise, &loss->level->schedule, s) : 0, host);

@@ -34,7 +34,7 @@
 #include "levels/level.h"
 #include "levels/parzen.h"
 
-enum { PYR_DRAWN = 14 };
+enum { PYR_DRAWN = 15 };
 
 /* An input that is drawn: where it begins among the draws of a micro-batch, and its bytes for one image. */
 typedef struct pyr_drawn {
@@ -54,14 +54,15 @@ typedef struct pyr_loss {
     pyr_value variable, condition, stream, mix_in, mix_target, mix_condition, noise_channel, time, label,
         which, weight, vector, loss; /* -1: there is none */
     /* of other objectives: D*; the probe, the weight of v^T (N+ - N-)/2h and its negative, and what is added */
+    pyr_value transform; /* labels of the image's transformations */
     pyr_value posterior, probe, slope, minus_slope, constant;
     pyr_value estimate, mix_estimate, vector_out;
     pyr_value given;                /* the condition as it is given: real, or an estimate */
     pyr_value estimated, mix_given; /* see plan.given_estimates */
-    double probability;
-    pyr_drawn drawn[PYR_DRAWN]; /* what is drawn for each image */
-    size_t draw_bytes;          /* of a micro-batch: all of them, one after the other, aligned */
-    char *host;                 /* [lane][draw_bytes] */
+    double probability, transforms; /* as of the plan */
+    pyr_drawn drawn[PYR_DRAWN];     /* what is drawn for each image */
+    size_t draw_bytes;              /* of a micro-batch: all of them, one after the other, aligned */
+    char *host;                     /* [lane][draw_bytes] */
 } pyr_loss;
 
 typedef struct pyr_loss_plan {
@@ -69,7 +70,10 @@ typedef struct pyr_loss_plan {
     int parts;
     int lanes; /* 0: all */
     bool training;
-    int shared;             /* levels that share the network's trunk (pyr_unet_options); 0: none do */
+    int shared; /* levels that share the network's trunk (pyr_unet_options); 0: none do */
+    double
+        transforms; /* probability with which images are transformed (pyr_pick), of which the network is told; 0: they are
+                          not */
     bool estimate;          /* keep the denoised variable, in image units */
     bool estimate_gradient; /* its gradient will be filled before backward */
     bool given_estimates; /* `estimated` is a second condition, which an image is given with `probability` */

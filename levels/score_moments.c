@@ -249,8 +249,8 @@ static pyr_status read_all(pyr_score_moments *m, const pyr_safetensors *file, co
     PYR_TRY(read_tensor(file, "score", m->score, &m->n, path));
     PYR_TRY(read_tensor(file, "error", m->error, &m->n, path));
     for (int i = 0; i < m->n; i++)
-        if (!(m->s[i] > (i ? m->s[i - 1] : 0)))
-            return pyr_fail(PYR_E_FORMAT, "%s: the noise levels do not rise from above 0", path);
+        if (!(m->s[i] > (i ? m->s[i - 1] : 1e-9) && m->s[i] < 1e9))
+            return pyr_fail(PYR_E_FORMAT, "%s: the noise levels do not rise, within 1e-9 to 1e9", path);
     m->weights = weights ? strtoull(weights, NULL, 16) : 0;
     m->images = images ? strtoll(images, NULL, 10) : 0;
     return PYR_OK;

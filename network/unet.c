@@ -11,6 +11,7 @@ typedef struct builder {
     pyr_graph *g;
     const pyr_unet_config *c;
     const pyr_unet_options *options;
+    int dilation;  /* of the block's 3x3 convolutions */
     pyr_value emb; /* act(time and class embedding), what every residual block reads */
     pyr_value stream;
     int dropouts;
@@ -46,6 +47,36 @@ static pyr_norm norm_of(const builder *b, int groups, pyr_act act)
     return (pyr_norm){.groups = groups, .eps = b->c->norm_eps, .act = act};
 }
 
+/* Conditional instance norm++ (Song & Ermon 2019, appendix A.1; Khungurn 2022, section 5.3), of channel k with mean mu_k and deviation s_k,
+ * m and v mean and deviation of the mu_k:
+ *
+ *     z_k = gamma_k (x_k - mu_k)/s_k + beta_k + alpha_k (mu_k - m)/v,      then the activation
+ *
+ * alpha, beta and gamma are NCSN's table of noise levels; here they are linear in the embedding of the noise level, so that
+ * any can come. Channels are groups of their own, and the means one group: NAME and NAME.means, each with a scale and shift. */
+static pyr_value instance_norm_plus(builder *b, pyr_value x, const char *prefix, pyr_act act)
+{
+    int c = channels(b, x);
+    pyr_value means, of_x, of_means;
+
+    of_x = pyr_linear(b->g, b->emb, join("%s_proj", prefix).at, 2 * c);
+    of_means = pyr_linear(b->g, b->emb, join("%s_means_proj", prefix).at, 2 * c);
+    means = pyr_pool2d(b->g, x, (pyr_pool2d_plan){.window = PYR_WINDOW_MEAN});
+    means = pyr_group_norm(b->g, means, join("%s_means", prefix).at, norm_of(b, 1, PYR_ACT_NONE), of_means);
+    x = pyr_group_norm(b->g, x, prefix, norm_of(b, c, PYR_ACT_NONE), of_x);
+    /* enlarged: means of images are images, of their type, not vectors */
+    means = pyr_upsample(b->g, means, pyr_graph_shape(b->g, x).h, pyr_graph_shape(b->g, x).w);
+    return pyr_activation(b->g, pyr_add(b->g, x, means, 1), act);
+}
+
+/* The norm of a residual block or the last one, with its activation. */
+static pyr_value norm(builder *b, pyr_value x, const char *prefix, pyr_act act, pyr_value scale_shift)
+{
+    if (b->c->norm == PYR_UNET_NORM_GROUP)
+        return pyr_group_norm(b->g, x, prefix, norm_of(b, b->c->norm_num_groups, act), scale_shift);
+    return instance_norm_plus(b, x, prefix, act);
+}
+
 static pyr_value dropout(builder *b, pyr_value x)
 {
     uint32_t purpose = pyr_rng_purpose(PYR_RNG_DROPOUT, b->options->level) | (uint32_t)b->dropouts++ << 24;
@@ -67,7 +98,7 @@ static pyr_value resnet(builder *b, pyr_value x, int cout, const char *prefix, r
     pyr_value h, t;
 
     pyr_graph_segment_begin(b->g);
-    h = pyr_group_norm(b->g, x, join("%s.norm1", prefix).at, norm_of(b, c->norm_num_groups, c->act_fn), -1);
+    h = norm(b, x, join("%s.norm1", prefix).at, c->act_fn, -1);
     if (how == HALVE) {
         h = pyr_mean2(b->g, h);
         x = pyr_mean2(b->g, x);
@@ -75,15 +106,20 @@ static pyr_value resnet(builder *b, pyr_value x, int cout, const char *prefix, r
         h = pyr_upsample(b->g, h, to.h, to.w);
         x = pyr_upsample(b->g, x, to.h, to.w);
     }
-    h = pyr_conv2d(b->g, h, join("%s.conv1", prefix).at, (pyr_conv){.channels = cout, .kernel = 3});
-    t = pyr_linear(b->g, b->emb, join("%s.time_emb_proj", prefix).at, scale_shift ? 2 * cout : cout);
-    if (!scale_shift)
-        h = pyr_add_channel(b->g, h, t);
-    h = pyr_group_norm(b->g, h, join("%s.norm2", prefix).at, norm_of(b, c->norm_num_groups, c->act_fn),
-                       scale_shift ? t : -1);
+    h = pyr_conv2d(b->g, h, join("%s.conv1", prefix).at,
+                   (pyr_conv){.channels = cout, .kernel = 3, .dilation = b->dilation});
+    if (c->norm == PYR_UNET_NORM_INSTANCE_PLUS) /* which has the noise level in it already */
+        h = norm(b, h, join("%s.norm2", prefix).at, c->act_fn, -1);
+    else {
+        t = pyr_linear(b->g, b->emb, join("%s.time_emb_proj", prefix).at, scale_shift ? 2 * cout : cout);
+        if (!scale_shift)
+            h = pyr_add_channel(b->g, h, t);
+        h = norm(b, h, join("%s.norm2", prefix).at, c->act_fn, scale_shift ? t : -1);
+    }
     h = dropout(b, h);
-    h = pyr_conv2d(b->g, h, join("%s.conv2", prefix).at,
-                   (pyr_conv){.channels = cout, .kernel = 3, .zero = b->options->zero_last});
+    h = pyr_conv2d(
+        b->g, h, join("%s.conv2", prefix).at,
+        (pyr_conv){.channels = cout, .kernel = 3, .dilation = b->dilation, .zero = b->options->zero_last});
     if (cin != cout)
         x = pyr_conv2d(b->g, x, join("%s.conv_shortcut", prefix).at,
                        (pyr_conv){.channels = cout, .kernel = 1});
@@ -116,6 +152,17 @@ static void push(builder *b, pyr_value v)
 
 static const pyr_shape no_size;
 
+/* Whether images are halved behind block i, of those that are not the last; and the dilation in block i, 0: 1. */
+static bool halves(const builder *b, int i)
+{
+    return !b->c->dilated || i == 0;
+}
+
+static int dilation_in(const builder *b, int i)
+{
+    return b->c->dilated && i > 1 ? 1 << (i - 1) : 0;
+}
+
 static pyr_value down_block(builder *b, pyr_value h, int i)
 {
     const pyr_unet_config *c = b->c;
@@ -123,6 +170,7 @@ static pyr_value down_block(builder *b, pyr_value h, int i)
     bool attn = c->down_block_types[i] == PYR_UNET_ATTN_DOWN;
     name block = join("down_blocks.%d", i);
 
+    b->dilation = dilation_in(b, i);
     for (int j = 0; j < c->layers_per_block; j++) {
         h = resnet(b, h, cout, join("%.40s.resnets.%d", block.at, j).at, KEEP_SIZE, no_size, 1);
         if (attn)
@@ -131,13 +179,16 @@ static pyr_value down_block(builder *b, pyr_value h, int i)
     }
     if (i == c->resolutions - 1)
         return h;
-    if (attn && c->downsample_type == PYR_UNET_RESAMPLE_RESNET)
+    if (attn && c->downsample_type == PYR_UNET_RESAMPLE_RESNET && halves(b, i))
         h = resnet(b, h, cout, join("%.40s.downsamplers.0", block.at).at, HALVE, no_size, 1);
     else
-        h = pyr_conv2d(
-            b->g, h, join("%.40s.downsamplers.0.conv", block.at).at,
-            (pyr_conv){
-                .channels = cout, .kernel = 3, .stride = 2, .right_bottom = c->downsample_padding == 0});
+        h = pyr_conv2d(b->g, h, join("%.40s.downsamplers.0.conv", block.at).at,
+                       halves(b, i)
+                           ? (pyr_conv){.channels = cout,
+                                        .kernel = 3,
+                                        .stride = 2,
+                                        .right_bottom = c->downsample_padding == 0}
+                           : (pyr_conv){.channels = cout, .kernel = 3, .dilation = dilation_in(b, i + 1)});
     push(b, h);
     return h;
 }
@@ -167,6 +218,7 @@ static pyr_value up_block(builder *b, pyr_value h, int i)
     name block = join("up_blocks.%d", i);
     pyr_shape to;
 
+    b->dilation = dilation_in(b, c->resolutions - 1 - i);
     for (int j = 0; j <= c->layers_per_block; j++) {
         h = pyr_concat(b->g, h, b->skips[--b->n_skips]);
         h = resnet(b, h, cout, join("%.40s.resnets.%d", block.at, j).at, KEEP_SIZE, no_size, 1);
@@ -178,9 +230,10 @@ static pyr_value up_block(builder *b, pyr_value h, int i)
     to = pyr_graph_shape(b->g, b->skips[b->n_skips - 1]);
     if (attn && c->upsample_type == PYR_UNET_RESAMPLE_RESNET)
         return resnet(b, h, cout, join("%.40s.upsamplers.0", block.at).at, ENLARGE, to, 1);
-    h = pyr_upsample(b->g, h, to.h, to.w);
+    if (halves(b, c->resolutions - 2 - i))
+        h = pyr_upsample(b->g, h, to.h, to.w);
     return pyr_conv2d(b->g, h, join("%.40s.upsamplers.0.conv", block.at).at,
-                      (pyr_conv){.channels = cout, .kernel = 3});
+                      (pyr_conv){.channels = cout, .kernel = 3, .dilation = b->dilation});
 }
 
 /* ---- embeddings -------------------------------------------------------------------------------- */
@@ -238,6 +291,13 @@ static pyr_value embedding(builder *b, const pyr_unet_inputs *inputs)
     }
     if (b->c->class_embed_type != PYR_UNET_CLASS_NONE)
         emb = pyr_add(b->g, emb, label, 1);
+    if (b->options->transforms) /* without a bias: all zeros say nothing */
+        emb = pyr_add(
+            b->g, emb,
+            pyr_conv2d(
+                b->g, inputs->transform, "augment_embedding",
+                (pyr_conv){.channels = pyr_unet_embedding(b->c), .kernel = 1, .real = true, .no_bias = true}),
+            1);
     if (b->options->shared)
         emb = pyr_add(
             b->g, emb,
@@ -300,7 +360,7 @@ pyr_unet_inputs pyr_unet_add_inputs(pyr_graph *g, const pyr_unet_config *config,
     bool learned = config->time_embedding_type == PYR_UNET_LEARNED;
     bool table = config->class_embed_type == PYR_UNET_CLASS_TABLE;
     pyr_shape one = {1, 1, 1, 1}, label = one;
-    pyr_unet_inputs in = {.condition = -1, .label = -1, .which = -1, .stream = -1};
+    pyr_unet_inputs in = {.condition = -1, .label = -1, .which = -1, .transform = -1, .stream = -1};
 
     if (config->class_embed_type == PYR_UNET_CLASS_IDENTITY)
         label.c = pyr_unet_embedding(config);
@@ -326,7 +386,7 @@ pyr_value pyr_unet_build(pyr_graph *g, const pyr_unet_config *config, const pyr_
     h = mid_block(&b, h);
     for (int i = 0; i < config->resolutions; i++)
         h = up_block(&b, h, i);
-    h = pyr_group_norm(g, h, "conv_norm_out", norm_of(&b, config->norm_num_groups, PYR_ACT_SILU), -1);
+    h = norm(&b, h, "conv_norm_out", config->norm == PYR_UNET_NORM_GROUP ? PYR_ACT_SILU : config->act_fn, -1);
     h = pyr_conv2d(
         g, h, edge_name(options, "conv_out").at,
         (pyr_conv){.channels = config->out_channels, .kernel = 3, .zero = options->zero_last, .real = true});
@@ -386,7 +446,8 @@ pyr_status pyr_unet_unshare(const pyr_params *own, void *block, const pyr_params
             return pyr_fail(PYR_E_SHAPE, "the shared network has no %s of %zu numbers", to->name, to->count);
         PYR_TRY(pyr_new(&host, to->count, sizeof *host, "weights"));
         status = pyr_param_download(from, k, shared_block, host);
-        if (status == PYR_OK && strcmp(to->name, embedding_bias) == 0)
+        if (status == PYR_OK && strcmp(to->name, embedding_bias) == 0 &&
+            pyr_params_find(shared, join("%s.weight", level_embedding).at))
             status = add_row(host, to->count, shared, shared_block, level, k);
         if (status == PYR_OK)
             status = pyr_param_upload(to, k, block, host);

@@ -3,7 +3,10 @@
  * Parameter names and the order of operations are those of diffusers (unet_2d.py, unet_2d_blocks.py,
  * resnet.py), so that files are exchanged without a table of names. Two additions:
  * `patch` (pixel_unshuffle in front, pixel_shuffle behind), and sizes that cannot be
- * halved evenly: an upsampling goes to the size of the skip connection that comes next. */
+ * halved evenly: an upsampling goes to the size of the skip connection that comes next. And what NCSN's
+ * network has (Song & Ermon 2019, appendix A; Khungurn 2022, section 5.3), which diffusers has not: conditional instance
+ * norm++ in place of the group norms of residual blocks and of the last one (NAME, NAME_proj, NAME_means,
+ * NAME_means_proj), ELU, and dilated blocks in place of those that are halved a second time and more. */
 #ifndef PYR_NETWORK_UNET_H
 #define PYR_NETWORK_UNET_H
 
@@ -17,11 +20,16 @@ typedef struct pyr_unet_inputs {
     pyr_value time;      /* (1,1,1) real; U32 row for `learned` */
     pyr_value label;     /* (1,1,1): U32 row for a table, real for `timestep`; (1,1,E) real for `identity` */
     pyr_value which;     /* (1,1,1) U32: the level; read when the trunk is shared */
-    pyr_value stream;    /* U32 stream of dropout; -1: no dropout (sampling) */
+    pyr_value
+        transform; /* (1,1,n) real: what is told of an image's transformations; read when the options say so */
+    pyr_value stream; /* U32 stream of dropout; -1: no dropout (sampling) */
 } pyr_unet_inputs;
 
 typedef struct pyr_unet_options {
     bool zero_last; /* start with each block's last convolution and conv_out at zero */
+    bool
+        transforms; /* in training the image's transformations are told, by "augment_embedding"; a network that is told
+                        nothing is the same as with zeros */
     bool undivided; /* fourier: leave out UNet2DModel's division of the output by t */
     int level;      /* keeps dropout streams of levels apart */
     int shared;     /* so many levels share all parameters but conv_in and conv_out, which are named

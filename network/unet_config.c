@@ -10,14 +10,15 @@
 
 const char *const pyr_unet_down_words[] = {"DownBlock2D", "AttnDownBlock2D", NULL};
 const char *const pyr_unet_up_words[] = {"UpBlock2D", "AttnUpBlock2D", NULL};
-const char *const pyr_unet_act_words[] = {"silu", "mish", "gelu", "relu", NULL};
+const char *const pyr_unet_act_words[] = {"silu", "mish", "gelu", "relu", "elu", NULL};
+const char *const pyr_unet_norm_words[] = {"group", "instance++", NULL};
 const char *const pyr_unet_time_words[] = {"positional", "fourier", "learned", NULL};
 const char *const pyr_unet_class_words[] = {"none", "table", "timestep", "identity", NULL};
 const char *const pyr_unet_shift_words[] = {"default", "scale_shift", NULL};
 const char *const pyr_unet_resample_words[] = {"conv", "resnet", NULL};
 
 static const int up_blocks[] = {PYR_UNET_UP, PYR_UNET_ATTN_UP},
-                 activations[] = {PYR_ACT_SILU, PYR_ACT_MISH, PYR_ACT_GELU, PYR_ACT_RELU};
+                 activations[] = {PYR_ACT_SILU, PYR_ACT_MISH, PYR_ACT_GELU, PYR_ACT_RELU, PYR_ACT_ELU};
 
 /* The library passes over `UNetRes` before a block. */
 static const char *block_spelling(const char *word)
@@ -37,6 +38,8 @@ static const char *act_spelling(const char *word)
 /* Sorted by key, as the library writes them. */
 #define AT(member) offsetof(pyr_unet_config, member)
 const pyr_field pyr_unet_fields[PYR_UNET_FIELDS] = {
+    {"_pyrdiff_dilated", PYR_FIELD_BOOL, .offset = AT(dilated)},
+    {"_pyrdiff_norm", PYR_FIELD_WORD, .offset = AT(norm), .words = pyr_unet_norm_words},
     {"_pyrdiff_patch", PYR_FIELD_INT, .offset = AT(patch), .min = 1, .max = 64},
     {"act_fn", PYR_FIELD_WORD, .offset = AT(act_fn), .words = pyr_unet_act_words, .values = activations,
      .spelling = act_spelling, .any_case = true},

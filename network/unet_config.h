@@ -31,6 +31,8 @@ typedef enum pyr_unet_class {
     PYR_UNET_CLASS_IDENTITY
 } pyr_unet_class;
 
+/* INSTANCE_PLUS: of residual blocks and at the end (unet.h). */
+typedef enum pyr_unet_norm { PYR_UNET_NORM_GROUP, PYR_UNET_NORM_INSTANCE_PLUS } pyr_unet_norm;
 typedef enum pyr_unet_shift { PYR_UNET_SHIFT_DEFAULT, PYR_UNET_SCALE_SHIFT } pyr_unet_shift;
 typedef enum pyr_unet_resample { PYR_UNET_RESAMPLE_CONV, PYR_UNET_RESAMPLE_RESNET } pyr_unet_resample;
 
@@ -58,6 +60,9 @@ typedef struct pyr_unet_config {
     bool add_attention;                                        /* in the mid block */
     double mid_block_scale_factor;                             /* its outputs are divided by this */
 
+    pyr_unet_norm norm; /* ours (`_pyrdiff_norm`), as the next (`_pyrdiff_dilated`) */
+    bool
+        dilated; /* behind the first halving images stay as large, and convolutions are dilated: by 2, 4, ... */
     pyr_act act_fn;
     double dropout;
     double norm_eps;
@@ -99,7 +104,8 @@ pyr_status pyr_unet_config_write(pyr_text *out, const pyr_unet_config *config);
  * begin at 0. */
 extern const char *const pyr_unet_down_words[]; /* DownBlock2D, AttnDownBlock2D */
 extern const char *const pyr_unet_up_words[];   /* UpBlock2D, AttnUpBlock2D; from PYR_UNET_UP */
-extern const char *const pyr_unet_act_words[];  /* silu, mish, gelu, relu; from PYR_ACT_SILU */
+extern const char *const pyr_unet_act_words[];  /* silu, mish, gelu, relu, elu (ours); from PYR_ACT_SILU */
+extern const char *const pyr_unet_norm_words[]; /* group, instance++ */
 extern const char *const pyr_unet_time_words[];
 extern const char *const pyr_unet_class_words[]; /* none, table, timestep, identity */
 extern const char *const pyr_unet_shift_words[];

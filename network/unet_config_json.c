@@ -215,8 +215,10 @@ pyr_status pyr_unet_config_write(pyr_text *out, const pyr_unet_config *config)
     pyr_json_string(&json, "_class_name", "UNet2DModel");
     pyr_json_string(&json, "_diffusers_version", "0.31.0");
     for (const pyr_field *f = pyr_unet_fields; f < pyr_unet_fields + PYR_UNET_FIELDS; f++) {
-        /* Two keys are younger than 0.31, which would warn of them: written only where they matter. */
-        if ((f->kind == FIELD_MID && config->mid_block) ||
+        /* Two keys are younger than 0.31, which would warn of them, and two are ours: written only where they matter. */
+        if ((f->offset == offsetof(pyr_unet_config, norm) && config->norm == PYR_UNET_NORM_GROUP) ||
+            (f->offset == offsetof(pyr_unet_config, dilated) && !config->dilated) ||
+            (f->kind == FIELD_MID && config->mid_block) ||
             (strcmp(f->key, "time_embedding_dim") == 0 && !config->time_embedding_dim))
             continue;
         write_field(&json, config, f);

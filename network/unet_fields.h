@@ -13,7 +13,7 @@ enum {
     FIELD_SIZE                        /* sample_size */
 };
 
-enum { PYR_UNET_FIELDS = 29 };
+enum { PYR_UNET_FIELDS = 31 };
 extern const pyr_field pyr_unet_fields[PYR_UNET_FIELDS];
 
 #endif

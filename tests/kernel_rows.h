@@ -180,6 +180,7 @@ static const row rows[] = {
     NORM(1, 1, 1, 8, 2),
     NORM(16, 1, 1, 32, 8, .act = PYR_ACT_SILU),
     NORM(1, 1, 7, 3, 3, .act = PYR_ACT_RELU),
+    NORM(2, 5, 3, 8, 8, .act = PYR_ACT_ELU),
     NORM(1, 5, 3, 2, 1, .act = PYR_ACT_GELU),
     NORM(16, 5, 3, 64, 32, .act = PYR_ACT_SILU),
     NORM(1, 7, 7, 64, 1, .act = PYR_ACT_MISH),
@@ -213,6 +214,8 @@ static const row rows[] = {
     ROW(ACTIVATION, 1, 5, 3, 8, .act = PYR_ACT_GELU),
     ROW(ACTIVATION, 2, 7, 7, 32, .act = PYR_ACT_GELU, .fill = WIDE),
     ROW(ACTIVATION, 1, 28, 28, 1, .act = PYR_ACT_RELU),
+    ROW(ACTIVATION, 2, 5, 3, 8, .act = PYR_ACT_ELU),
+    ROW(ACTIVATION, 1, 7, 7, 32, .act = PYR_ACT_ELU, .fill = WIDE),
     ROW(ACTIVATION, 1, 5, 3, 1, .act = PYR_ACT_NONE),
 
     ROW(ADD, 1, 1, 1, 1, .scale = 1),

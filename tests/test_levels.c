@@ -1846,6 +1846,7 @@ static pyr_level_settings resume_settings(void)
     s.warmup = 4;
     s.weight_decay = 0.01;
     s.clip = 0.5;
+    s.ema_lengths = (pyr_reals){2, {0.05, 0.1}};
     return s;
 }
 
@@ -1943,7 +1944,8 @@ static bool open_recorded(training *t, const char *backend, const char *folder, 
 {
     pyr_level_settings s = resume_settings();
 
-    s.batch_gpu = 3; /* the last micro-batch is not full */
+    s.batch_gpu = 3;     /* the last micro-batch is not full */
+    s.ema_lengths.n = 0; /* weights are made no numbers in between, which averages would keep */
     s.augmentation = 0.2;
     s.augmentation_channel = true;
     if (!training_open(t, backend, 1, folder, &s, 0, 26))

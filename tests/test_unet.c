@@ -8,6 +8,7 @@
 
 #define GOLDEN "tests/golden/unet2d/"
 #define MORE "tests/golden/unet2d-more/"
+#define NCSN "tests/golden/unet2d-ncsn/"
 
 /* ---- diffusers --------------------------------------------------------------------------------- */
 
@@ -58,6 +59,22 @@ static void golden_more(void)
     golden_three(MORE "scale_shift_mid_norm");
     golden_three(MORE "odd_channels_centred");
     golden_three(MORE "no_mid_block");
+}
+
+/* Made by scripts/make-ncsn-golden.py, which has no diffusers in it. */
+static void golden_ncsn(void)
+{
+    static const char *const names[] = {"instance_plus", "dilated_elu", "all_three"};
+
+    for (int i = 0; i < 3; i++) {
+        char path[64];
+
+        snprintf(path, sizeof path, NCSN "%s", names[i]);
+        golden(path, "ref", 5e-5);
+        golden(path, "ref-double", 1e-5);
+        golden(path, "cpu", 5e-5);
+        golden(path, "cpu-bf16", 0.05);
+    }
 }
 
 /* ---- networks of our own ----------------------------------------------------------------------- */
@@ -130,6 +147,19 @@ static void attend(network *n, int at, int head_dim)
 }
 
 static const double tolerance = 1e-4;
+
+static void gradients_ncsn(void)
+{
+    network n = network_of(8, 12);
+
+    n.config.act_fn = PYR_ACT_ELU;
+    run_gradients("ELU", build_unet, &n, 2, tolerance);
+    n.config.norm = PYR_UNET_NORM_INSTANCE_PLUS;
+    run_gradients("instance norm++", build_unet, &n, 2, tolerance);
+    three_resolutions(&n);
+    n.config.dilated = true;
+    run_gradients("dilated", build_unet, &n, 2, tolerance);
+}
 
 static void gradients_plain(void)
 {
@@ -426,6 +456,8 @@ int main(int argc, char **argv)
     CHECK_INIT(argc, argv);
     RUN(golden_all);
     RUN(golden_more);
+    RUN(golden_ncsn);
+    RUN(gradients_ncsn);
     RUN(gradients_plain);
     RUN(gradients_attention);
     RUN(gradients_odd_sizes);

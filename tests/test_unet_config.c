@@ -330,7 +330,7 @@ static const struct {
     {SMALL ",\"downsample_padding\":2}", PYR_E_FORMAT,
      "downsample_padding is 2, should be a whole number 0..1"},
     {SMALL ",\"act_fn\":\"leaky_relu\"}", PYR_E_UNSUPPORTED,
-     "act_fn names \"leaky_relu\", which is not offered; offered are silu, mish, gelu or relu"},
+     "act_fn names \"leaky_relu\", which is not offered; offered are silu, mish, gelu, relu or elu"},
     {SMALL ",\"act_fn\":null}", PYR_E_FORMAT, "act_fn is null"},
     {SMALL ",\"class_embed_type\":\"projection\"}", PYR_E_UNSUPPORTED, "\"projection\""},
     {SMALL ",\"class_embed_type\":\"table\"}", PYR_E_FORMAT, "should be null, timestep or identity"},

@@ -272,7 +272,11 @@ static pyr_status enqueue(void *arg)
 pyr_status pyr_batch_step_run(pyr_batch_step *s, int64_t number)
 {
     PYR_TRY(prepare(s, number));
-    return pyr_step_io_step(&s->io, enqueue, s);
+    PYR_TRY(pyr_step_io_step(&s->io, enqueue, s));
+    for (int i = 0; i < optimizers(s); i++)
+        if (!s->learner[i]->frozen)
+            PYR_TRY(pyr_optimizer_average(s->learner[i]->optimizer, number + 1));
+    return PYR_OK;
 }
 
 pyr_status pyr_batch_step_gradient(pyr_batch_step *s, int64_t number)

@@ -73,6 +73,7 @@ typedef struct pyr_trainer_job {
     const char *commit;        /* path of a file that is there while states change places; with a cascade */
     uint64_t seed;
     bool xflip, dequantise;
+    double augment;        /* as in pyr_data_settings */
     pyr_duration duration; /* images or epochs of each level; seconds: a level's share of the whole */
     int64_t checkpoint, report, held_out, snapshot; /* every so many images; 0: a tenth of the run (report: a
                                    hundredth; snapshot: only at the end); negative: never */

@@ -57,7 +57,8 @@ pyr_pick pyr_train_level_pick(pyr_train_level *l, int64_t step)
                       .index = l->index,
                       .flip = l->flip,
                       .seed = l->job->seed,
-                      .step = (uint32_t)step};
+                      .step = (uint32_t)step,
+                      .transform = l->job->augment};
 }
 
 static int pieces_of(const pyr_train_level *l)
@@ -159,19 +160,19 @@ const char *pyr_train_level_explain(pyr_train_level *l, int64_t step)
 
 /* ---- the level's own network -------------------------------------------------------------------- */
 
-static bool is_shared(const pyr_train_level *l)
+static bool has_plain(const pyr_train_level *l)
 {
     return l->plain_params.n > 0;
 }
 
-/* With a shared trunk the level's own network is a copy, made when it is wanted. */
+/* With a shared trunk, or parameters for training alone, the level's own network is a copy, made when it is wanted. */
 static pyr_status take_plain(pyr_train_level *l)
 {
     pyr_kernels *k = l->job->k;
     size_t bytes = l->plain_params.count * pyr_type_size(k->real);
     const pyr_optimizer *o = &l->block->optimizer;
 
-    if (!is_shared(l))
+    if (!has_plain(l))
         return PYR_OK;
     if (!l->plain_raw)
         PYR_TRY(pyr_alloc(k, &l->plain_raw, bytes, "weights of a level"));
@@ -185,19 +186,19 @@ static pyr_status take_plain(pyr_train_level *l)
 
 static pyr_params *plain_params(pyr_train_level *l)
 {
-    return is_shared(l) ? &l->plain_params : &l->block->params;
+    return has_plain(l) ? &l->plain_params : &l->block->params;
 }
 
 static const void *plain_ema(const pyr_train_level *l)
 {
-    return is_shared(l) ? l->plain_ema : l->block->optimizer.ema;
+    return has_plain(l) ? l->plain_ema : l->block->optimizer.ema;
 }
 
 pyr_status pyr_train_level_held_out(pyr_train_level *l, pyr_held_out *out)
 {
     PYR_TRY(take_plain(l));
     return pyr_held_out_measure(out, &l->level, &l->feed, plain_params(l),
-                                is_shared(l) ? l->plain_raw : l->block->optimizer.value, plain_ema(l));
+                                has_plain(l) ? l->plain_raw : l->block->optimizer.value, plain_ema(l));
 }
 
 pyr_status pyr_train_level_save_unet(pyr_train_level *l)
@@ -205,6 +206,30 @@ pyr_status pyr_train_level_save_unet(pyr_train_level *l)
     PYR_TRY(pyr_level_log_sync(l->log, l->own->folder));
     PYR_TRY(take_plain(l));
     return pyr_level_save_unet(l->own->folder, &l->level, plain_params(l), l->job->k, plain_ema(l));
+}
+
+/* LEVEL/ema/STEP-LENGTH/unet for each length. A shared trunk's room for its EMA is borrowed. */
+pyr_status pyr_train_level_save_averages(pyr_train_level *l, int64_t step)
+{
+    const pyr_optimizer *o = &l->block->optimizer;
+    pyr_status status = PYR_OK;
+
+    for (int i = 0; i < o->powers && status == PYR_OK; i++) {
+        const void *average = o->average[i];
+        char *folder;
+
+        if (has_plain(l)) {
+            PYR_TRY(take_plain(l));
+            PYR_TRY(pyr_unet_unshare(&l->plain_params, l->plain_ema, &l->block->params, o->average[i],
+                                     l->level.facts.index, l->job->k));
+            average = l->plain_ema;
+        }
+        PYR_TRY(pyr_format(&folder, "%s/" PYR_AVERAGES_NAME "/%08lld-%g", l->own->folder, (long long)step,
+                           o->length[i]));
+        status = pyr_level_save_unet(folder, &l->level, plain_params(l), l->job->k, average);
+        pyr_free(folder);
+    }
+    return status;
 }
 
 pyr_status pyr_train_level_snapshot(pyr_train_level *l, int64_t step)
@@ -272,12 +297,14 @@ static pyr_status plan_plain(pyr_train_level *l)
 /* The images that explicit score matching goes by are the training set as it is. */
 static pyr_status take_parzen(pyr_train_level *l)
 {
-    if (l->job->xflip || l->job->dequantise)
+    if (l->job->xflip || l->job->dequantise || l->job->augment > 0)
         return pyr_fail(
             PYR_E_CONFIG,
             "level.objective is explicit, which goes by the training images as they are: %s changes "
-            "them, set it to false",
-            l->job->xflip ? "data.xflip" : "data.dequantise");
+            "them, turn it off",
+            l->job->xflip        ? "data.xflip"
+            : l->job->dequantise ? "data.dequantise"
+                                 : "data.augment");
     PYR_TRY(pyr_parzen_new(&l->parzen, &l->level, &l->feed));
     l->loss.parzen = &l->parzen;
     return PYR_OK;
@@ -317,7 +344,7 @@ pyr_status pyr_train_level_plan(pyr_train_level *l, const pyr_loss_plan *plan, d
                                .load = load,
                                .ctx = l};
     PYR_TRY(pyr_learner_allocate(&l->learner));
-    return plan->shared ? plan_plain(l) : PYR_OK;
+    return plan->shared || plan->transforms > 0 ? plan_plain(l) : PYR_OK;
 }
 
 void pyr_train_level_free(pyr_train_level *l)
@@ -370,14 +397,16 @@ pyr_status pyr_train_level_memory(pyr_train_level *l, pyr_level_memory *out)
     pyr_kernels *k = l->job->k;
     pyr_graph_memory train = pyr_graph_bytes(l->loss.g);
     size_t lanes = (size_t)pyr_graph_lanes(l->loss.g);
-    size_t copies = is_shared(l) ? 2 * l->plain_params.count * pyr_type_size(k->real) : 0;
+    size_t copies = has_plain(l) ? 2 * l->plain_params.count * pyr_type_size(k->real) : 0;
     pyr_loss loss = {0};
     pyr_status status =
         pyr_loss_new(&loss, k, plain_params(l), &l->level, &(pyr_loss_plan){.batch = l->feed.batch});
 
     if (status == PYR_OK)
         *out = (pyr_level_memory){.parameters = pyr_params_model_count(plain_params(l)),
-                                  .blocks = pyr_optimizer_bytes(k, &l->block->params),
+                                  .blocks = pyr_optimizer_bytes(k, &l->block->params) +
+                                            (size_t)l->level.settings.ema_lengths.n * l->block->params.count *
+                                                pyr_type_size(k->real),
                                   .activations = lanes * train.arena,
                                   .accumulators = train.packed + train.accumulators,
                                   .feed = pyr_feed_bytes(&l->feed),

@@ -78,6 +78,8 @@ const char *pyr_train_level_explain(pyr_train_level *l, int64_t step);
 
 pyr_status pyr_train_level_held_out(pyr_train_level *l, pyr_held_out *out);
 pyr_status pyr_train_level_snapshot(pyr_train_level *l, int64_t step);
+/* The averages of level.ema_lengths as they are after `step` steps. */
+pyr_status pyr_train_level_save_averages(pyr_train_level *l, int64_t step);
 /* The EMA weights, and before them the log, for good. */
 pyr_status pyr_train_level_save_unet(pyr_train_level *l);
 

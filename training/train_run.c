@@ -100,6 +100,7 @@ static pyr_status set_new(level_set *set, const pyr_train_job *job, const pyr_ex
                             .cascade = cascade,
                             .seed = (uint64_t)s->seed,
                             .xflip = config->data.xflip,
+                            .augment = config->data.augment,
                             .dequantise = config->data.dequantise,
                             .duration = job->duration ? *job->duration : pyr_level_duration(config, finest),
                             .checkpoint = s->checkpoint,

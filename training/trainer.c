@@ -129,6 +129,7 @@ static pyr_status plan_levels(pyr_trainer *t)
                               .parts = division[i].parts,
                               .training = true,
                               .shared = t->shared ? t->n : 0,
+                              .transforms = t->job.augment,
                               .estimate = chain && i > 0,
                               .estimate_gradient = gradients && i > 0,
                               .given_estimates = chain && !is_coarsest,
@@ -144,13 +145,27 @@ static pyr_status plan_levels(pyr_trainer *t)
     return pyr_chain_new(&t->chain, t->k, t->job.pyramid, t->level, t->n, gradients);
 }
 
+static pyr_status check_lengths(const pyr_reals *lengths)
+{
+    if (lengths->n > PYR_MOST_POWERS)
+        return pyr_fail(PYR_E_CONFIG, "level.ema_lengths has %d lengths, at most %d are kept", lengths->n,
+                        PYR_MOST_POWERS);
+    for (int i = 0; i < lengths->n; i++)
+        for (int j = 0; j < i; j++)
+            if (lengths->at[i] == lengths->at[j])
+                return pyr_fail(PYR_E_CONFIG, "level.ema_lengths has %g twice", lengths->at[i]);
+    return PYR_OK;
+}
+
 static pyr_status make_optimizers(pyr_trainer *t)
 {
     for (int i = 0; i < (t->shared ? 1 : t->n); i++) {
         const pyr_level_settings *s = t->job.level[i].settings;
 
+        PYR_TRY(check_lengths(&s->ema_lengths));
         PYR_TRY(pyr_optimizer_new(&t->block[i].optimizer, t->k, &t->block[i].params,
                                   (pyr_adamw){s->beta1, s->beta2, s->eps, s->weight_decay}));
+        PYR_TRY(pyr_optimizer_add_powers(&t->block[i].optimizer, s->ema_lengths.at, s->ema_lengths.n));
     }
     return PYR_OK;
 }
@@ -252,6 +267,12 @@ static pyr_status initial(pyr_trainer *t)
         pyr_params *params = &t->block[i].params;
         pyr_optimizer *o = &t->block[i].optimizer;
 
+        if (own->transfer && t->job.augment > 0)
+            return pyr_fail(
+                PYR_E_CONFIG,
+                "data.augment is %g: weights from elsewhere know nothing of transformations; leave --transfer "
+                "out, or set it to 0",
+                t->job.augment);
         pyr_optimizer_reset(o);
         if (t->shared || !own->transfer)
             PYR_TRY(pyr_params_init(params, t->k, o->value, t->job.seed, own->index));

@@ -34,10 +34,11 @@ static bool same_trunk(const pyr_network_settings *a, const pyr_network_settings
     return same_ints(&a->block_out_channels, &b->block_out_channels) &&
            same_texts(&a->down_block_types, &b->down_block_types) &&
            same_texts(&a->up_block_types, &b->up_block_types) && a->act_fn == b->act_fn &&
-           u->layers_per_block == v->layers_per_block && u->mid_block == v->mid_block &&
-           u->add_attention == v->add_attention && u->attention_head_dim == v->attention_head_dim &&
-           u->dropout == v->dropout && u->norm_num_groups == v->norm_num_groups &&
-           u->norm_eps == v->norm_eps && u->resnet_time_scale_shift == v->resnet_time_scale_shift &&
+           u->layers_per_block == v->layers_per_block && u->mid_block == v->mid_block && u->norm == v->norm &&
+           u->dilated == v->dilated && u->add_attention == v->add_attention &&
+           u->attention_head_dim == v->attention_head_dim && u->dropout == v->dropout &&
+           u->norm_num_groups == v->norm_num_groups && u->norm_eps == v->norm_eps &&
+           u->resnet_time_scale_shift == v->resnet_time_scale_shift &&
            u->time_embedding_type == v->time_embedding_type && u->downsample_type == v->downsample_type &&
            u->upsample_type == v->upsample_type && u->downsample_padding == v->downsample_padding;
 }
@@ -47,6 +48,8 @@ static bool same_training(const pyr_level_settings *a, const pyr_level_settings 
     return a->lr == b->lr && a->rate == b->rate && a->warmup == b->warmup && a->beta1 == b->beta1 &&
            a->beta2 == b->beta2 && a->eps == b->eps && a->weight_decay == b->weight_decay &&
            a->clip == b->clip && a->ema == b->ema && a->ema_momentum == b->ema_momentum &&
+           a->ema_lengths.n == b->ema_lengths.n &&
+           memcmp(a->ema_lengths.at, b->ema_lengths.at, (size_t)a->ema_lengths.n * sizeof(double)) == 0 &&
            a->classes == b->classes;
 }
 
@@ -68,7 +71,7 @@ static pyr_status check_agreement(const pyr_trainer_job *job)
             PYR_TRY(must_agree("the network (but for its patch)", i, same_trunk(&s->network, &first->network),
                                "with cascade.share"));
             PYR_TRY(must_agree("a setting of training (lr, lr_schedule, warmup, beta1, beta2, eps, "
-                               "weight_decay, clip, ema, ema_momentum, classes)",
+                               "weight_decay, clip, ema, ema_momentum, ema_lengths, classes)",
                                i, same_training(s, first), "with cascade.share"));
         }
         if (set->clip == PYR_CLIP_ALL)

@@ -144,6 +144,9 @@ pyr_status pyr_trainer_checkpoint(void *ctx, const pyr_train_state *state)
     PYR_TRY(pyr_sync(t->k));
     for (int i = 0; i < t->n; i++)
         PYR_TRY(pyr_train_level_save_unet(&t->level[i]));
+    for (int i = 0; i < t->n; i++)
+        if (!t->level[i].learner.frozen)
+            PYR_TRY(pyr_train_level_save_averages(&t->level[i], state->step));
     if (t->job.cascade && !t->shared)
         return pyr_trainer_commit(t, state->step);
     return pyr_level_save_state(pyr_trainer_state_folder(&t->job, t->n - 1), false, &last->level,

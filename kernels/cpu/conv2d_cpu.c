@@ -61,7 +61,7 @@ pyr_conv_result pyr_conv_dx(const conv_state *s, const pyr_op *op, void *dx0, vo
 
 /* ---- plan -------------------------------------------------------------------------------------- */
 
-/* 1x1 or 3x3, and the result is as large as the image. */
+/* 1x1 or 3x3, not dilated, and the result is as large as the image. */
 static bool same_size(const pyr_conv_shape *s)
 {
     int pad = s->kernel / 2;
@@ -120,7 +120,7 @@ static pyr_status choose_way(pyr_kernels *k, conv_state *s, const pyr_op *op, py
     bool bf16 = s->shape.data == PYR_BF16;
 
     s->way[pass] = &pyr_conv_by_onednn;
-    if (!takes_neighbours(op))
+    if (!takes_neighbours(op) || pyr_op_dilation(op) > 1)
         return PYR_OK;
     if (bf16 && half_size(&s->shape))
         s->way[pass] = &pyr_conv_by_tiles;

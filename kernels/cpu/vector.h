@@ -39,7 +39,7 @@ static inline float pyr_vsigmoid(float x)
     return 1.0f / (1.0f + pyr_vexp(-x));
 }
 
-/* Value and slope of the activations (Elfwing et al. 2018; Misra 2019; exact-erf GELU). */
+/* Value and slope of the activations (Elfwing et al. 2018; Misra 2019; exact-erf GELU; ELU, Clevert et al. 2016). */
 static inline float pyr_act_value(pyr_act act, float u)
 {
     switch (act) {
@@ -51,6 +51,8 @@ static inline float pyr_act_value(pyr_act act, float u)
         return 0.5f * u * (1.0f + erff(u * 0.70710678118654752f));
     case PYR_ACT_RELU:
         return u > 0 ? u : 0;
+    case PYR_ACT_ELU:
+        return u > 0 ? u : expm1f(u);
     case PYR_ACT_NONE:
         break;
     }
@@ -75,6 +77,8 @@ static inline float pyr_act_slope(pyr_act act, float u)
                u * 0.39894228040143268f * expf(-0.5f * u * u);
     case PYR_ACT_RELU:
         return u > 0;
+    case PYR_ACT_ELU:
+        return u > 0 ? 1 : expf(u);
     case PYR_ACT_NONE:
         break;
     }

@@ -418,6 +418,10 @@ static pyr_status conv_plan(pyr_kernels *k, pyr_op *op)
 
     assert(!op->up_h && !pyr_op_has(op, PYR_X_MORE) && !(op->w_in && op->want_grad));
     assert(!pyr_op_has(op, PYR_X_RESIDUAL) || op->x[PYR_X_RESIDUAL].type == op->y.type);
+    if (pyr_op_dilation(op) > 1)
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "dilated convolutions are not offered on a GPU: network.dilated = false, or --backend cpu");
     PYR_TRY(pyr_new(&s, 1, sizeof *s, "convolution"));
     op->state = s;
     s->shape = shape_of(op);

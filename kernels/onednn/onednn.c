@@ -76,6 +76,7 @@ pyr_conv_shape pyr_conv_shape_of(const pyr_op *op)
         s.in += op->x[PYR_X_MORE].s.c;
     s.kernel = linear ? 1 : op->kernel;
     s.kernel_w = linear ? 1 : pyr_op_kernel_w(op);
+    s.dilation = pyr_op_dilation(op);
     s.stride = linear ? 1 : op->stride;
     s.pad_top = op->pad_top;
     s.pad_left = op->pad_left;
@@ -89,7 +90,7 @@ pyr_conv_shape pyr_conv_shape_of(const pyr_op *op)
 
 typedef struct conv_descs {
     desc src, weights, bias, dst;
-    dnnl_dims_t strides, pad_low, pad_high;
+    dnnl_dims_t strides, dilates, pad_low, pad_high; /* oneDNN's dilation of neighbours is 0 */
     bool has_bias;
 } conv_descs;
 
@@ -100,20 +101,18 @@ static dnnl_status_t conv_primitive_desc(dnnl_primitive_desc_t *pd, dnnl_engine_
 {
     const dnnl_alg_kind_t alg = dnnl_convolution_direct;
 #if DNNL_VERSION_MAJOR >= 3
-    dnnl_dims_t dilates = {0, 0};
-
     switch (pass) {
     case PYR_CONV_FORWARD:
         return dnnl_convolution_forward_primitive_desc_create(
             pd, engine, dnnl_forward_training, alg, d->src, d->weights, d->has_bias ? d->bias : NULL, d->dst,
-            d->strides, dilates, d->pad_low, d->pad_high, attr);
+            d->strides, d->dilates, d->pad_low, d->pad_high, attr);
     case PYR_CONV_BACKWARD_DATA:
         return dnnl_convolution_backward_data_primitive_desc_create(pd, engine, alg, d->src, d->weights,
-                                                                    d->dst, d->strides, dilates, d->pad_low,
-                                                                    d->pad_high, hint, attr);
+                                                                    d->dst, d->strides, d->dilates,
+                                                                    d->pad_low, d->pad_high, hint, attr);
     case PYR_CONV_BACKWARD_WEIGHTS:
         return dnnl_convolution_backward_weights_primitive_desc_create(
-            pd, engine, alg, d->src, d->weights, d->has_bias ? d->bias : NULL, d->dst, d->strides, dilates,
+            pd, engine, alg, d->src, d->weights, d->has_bias ? d->bias : NULL, d->dst, d->strides, d->dilates,
             d->pad_low, d->pad_high, hint, attr);
     case PYR_CONV_PASSES:
         break;
@@ -126,16 +125,17 @@ static dnnl_status_t conv_primitive_desc(dnnl_primitive_desc_t *pd, dnnl_engine_
 
     switch (pass) {
     case PYR_CONV_FORWARD:
-        status = dnnl_convolution_forward_desc_init(&c, dnnl_forward_training, alg, &d->src, &d->weights,
-                                                    bias, &d->dst, d->strides, d->pad_low, d->pad_high);
+        status = dnnl_dilated_convolution_forward_desc_init(&c, dnnl_forward_training, alg, &d->src,
+                                                            &d->weights, bias, &d->dst, d->strides,
+                                                            d->dilates, d->pad_low, d->pad_high);
         break;
     case PYR_CONV_BACKWARD_DATA:
-        status = dnnl_convolution_backward_data_desc_init(&c, alg, &d->src, &d->weights, &d->dst, d->strides,
-                                                          d->pad_low, d->pad_high);
+        status = dnnl_dilated_convolution_backward_data_desc_init(
+            &c, alg, &d->src, &d->weights, &d->dst, d->strides, d->dilates, d->pad_low, d->pad_high);
         break;
     case PYR_CONV_BACKWARD_WEIGHTS:
-        status = dnnl_convolution_backward_weights_desc_init(&c, alg, &d->src, &d->weights, bias, &d->dst,
-                                                             d->strides, d->pad_low, d->pad_high);
+        status = dnnl_dilated_convolution_backward_weights_desc_init(
+            &c, alg, &d->src, &d->weights, bias, &d->dst, d->strides, d->dilates, d->pad_low, d->pad_high);
         break;
     case PYR_CONV_PASSES:
         break;
@@ -281,6 +281,7 @@ static dnnl_status_t describe(conv_descs *d, const pyr_conv_shape *c, pyr_conv_p
     dnnl_status_t status;
 
     d->strides[0] = d->strides[1] = c->stride;
+    d->dilates[0] = d->dilates[1] = c->dilation - 1;
     d->pad_low[0] = c->pad_top;
     d->pad_low[1] = c->pad_left;
     d->pad_high[0] = c->pad_bottom;
@@ -498,8 +499,23 @@ out:
 static pyr_status try_pass(pyr_conv_pass pass)
 {
     enum { SIDE = 8, CHANNELS = 64, ROOM = 4 * SIDE * SIDE * CHANNELS };
-    const pyr_conv_shape shape = {1, SIDE, SIDE, CHANNELS, SIDE, SIDE,  CHANNELS, 3,      3,
-                                  1, 1,    1,    1,        1,    false, PYR_BF16, PYR_F32};
+    const pyr_conv_shape shape = {.n = 1,
+                                  .in_h = SIDE,
+                                  .in_w = SIDE,
+                                  .in = CHANNELS,
+                                  .out_h = SIDE,
+                                  .out_w = SIDE,
+                                  .out = CHANNELS,
+                                  .kernel = 3,
+                                  .kernel_w = 3,
+                                  .dilation = 1,
+                                  .stride = 1,
+                                  .pad_top = 1,
+                                  .pad_left = 1,
+                                  .pad_bottom = 1,
+                                  .pad_right = 1,
+                                  .data = PYR_BF16,
+                                  .result = PYR_F32};
     bool weights = pass == PYR_CONV_BACKWARD_WEIGHTS;
     pyr_onednn_call *call = NULL;
     char *room = NULL, *packed, *scratch;

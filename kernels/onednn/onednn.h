@@ -25,7 +25,7 @@ bool pyr_onednn_has_bf16(void);
 /* A convolution; NHWC data. */
 typedef struct pyr_conv_shape {
     int n, in_h, in_w, in, out_h, out_w, out;
-    int kernel, kernel_w, stride, pad_top, pad_left, pad_bottom, pad_right;
+    int kernel, kernel_w, dilation, stride, pad_top, pad_left, pad_bottom, pad_right;
     bool bias;
     pyr_type data;   /* of what is multiplied, weights too: PYR_F32 or PYR_BF16 */
     pyr_type result; /* of y, forward, and of dx: PYR_F32 or `data`. The gradient of the weights is f32 */

@@ -1,10 +1,10 @@
 /* conv2d_tmpl.h - convolution as networks mean it (a correlation):
  *
  *     y[n,oy,ox,o] = scale (b[o] + v[n,o] + r[n,oy,ox,o]
- *                    + sum over i,ky,kx of x[n, oy*stride + ky - pad_top, ox*stride + kx - pad_left, i]
+ *                    + sum over i,ky,kx of x[n, oy*stride + d ky - pad_top, ox*stride + d kx - pad_left, i]
  *                                          * W[o,i,ky,kx])
  *
- * with zeros outside of x. Bottom and right padding only decide y's size. x is input 0, enlarged to up_h x
+ * with the dilation d, and zeros outside of x. Bottom and right padding only decide y's size. x is input 0, enlarged to up_h x
  * up_w if that is wanted, with the channels of input 3 behind its own; r and v are inputs 1 and 2. */
 
 /* The image that is convolved, put together: pixels are looked up one by one. */
@@ -58,15 +58,15 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
 {
     conv2d_source source = conv2d_source_of(op);
     pyr_shape in = source.s, out = op->y.s;
-    int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide;
+    int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide, apart = pyr_op_dilation(op);
     const REAL *b = op->param_count[1] ? op->param[1] : NULL;
     const REAL *residual = pyr_op_has(op, PYR_X_RESIDUAL) ? op->x[PYR_X_RESIDUAL].data : NULL;
     const REAL *vector = pyr_op_has(op, PYR_X_VECTOR) ? op->x[PYR_X_VECTOR].data : NULL;
     REAL *y = op->y.data;
 
     (void)k;
-    assert(out.h == (in.h + op->pad_top + op->pad_bottom - high) / op->stride + 1);
-    assert(out.w == (in.w + op->pad_left + op->pad_right - wide) / op->stride + 1);
+    assert(out.h == (in.h + op->pad_top + op->pad_bottom - apart * (high - 1) - 1) / op->stride + 1);
+    assert(out.w == (in.w + op->pad_left + op->pad_right - apart * (wide - 1) - 1) / op->stride + 1);
     assert(op->param_count[0] == (size_t)out.c * (op->w_in ? op->w_in : in.c) * area);
     assert(op->w_first + in.c <= (op->w_in ? op->w_in : in.c));
     for (int n = 0; n < out.n; n++)
@@ -82,8 +82,8 @@ static pyr_status conv2d_forward(pyr_kernels *k, pyr_op *op)
                         sum += residual[at];
                     for (int ky = 0; ky < high; ky++)
                         for (int kx = 0; kx < wide; kx++) {
-                            int iy = oy * op->stride + ky - op->pad_top;
-                            int ix = ox * op->stride + kx - op->pad_left;
+                            int iy = oy * op->stride + apart * ky - op->pad_top;
+                            int ix = ox * op->stride + apart * kx - op->pad_left;
                             const REAL *tap = conv2d_taps(op, in, o) + ky * wide + kx;
 
                             if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w)
@@ -102,12 +102,13 @@ static REAL conv2d_dx_at(const pyr_op *op, pyr_shape in, int n, int iy, int ix, 
 {
     pyr_shape out = op->y.s;
     int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide, stride = op->stride;
+    int apart = pyr_op_dilation(op);
     const REAL *dy = op->dy;
     REAL sum = 0;
 
     for (int ky = 0; ky < high; ky++)
         for (int kx = 0; kx < wide; kx++) {
-            int sy = iy + op->pad_top - ky, sx = ix + op->pad_left - kx;
+            int sy = iy + op->pad_top - apart * ky, sx = ix + op->pad_left - apart * kx;
 
             if (sy < 0 || sy % stride || sy / stride >= out.h)
                 continue;
@@ -164,7 +165,7 @@ static void conv2d_dparam(const pyr_op *op)
 {
     conv2d_source source = conv2d_source_of(op);
     pyr_shape in = source.s, out = op->y.s;
-    int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide;
+    int high = op->kernel, wide = pyr_op_kernel_w(op), area = high * wide, apart = pyr_op_dilation(op);
     const REAL *dy = op->dy;
     REAL *dw = op->grad, *db = op->param_count[1] ? dw + op->param_count[0] : NULL;
 
@@ -178,8 +179,8 @@ static void conv2d_dparam(const pyr_op *op)
                         db[o] += g;
                     for (int ky = 0; ky < high; ky++)
                         for (int kx = 0; kx < wide; kx++) {
-                            int iy = oy * op->stride + ky - op->pad_top;
-                            int ix = ox * op->stride + kx - op->pad_left;
+                            int iy = oy * op->stride + apart * ky - op->pad_top;
+                            int ix = ox * op->stride + apart * kx - op->pad_left;
                             REAL *tap = dw + (size_t)o * in.c * area + ky * wide + kx;
 
                             if (iy < 0 || iy >= in.h || ix < 0 || ix >= in.w)

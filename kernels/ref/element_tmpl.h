@@ -100,6 +100,8 @@ PYR_INLINE REAL act_value(pyr_act act, REAL x)
         return x * (1 + MATH(erf)(x * (REAL)0.70710678118654752440)) / 2;
     case PYR_ACT_RELU:
         return x > 0 ? x : 0;
+    case PYR_ACT_ELU: /* Clevert et al. 2016, alpha 1 */
+        return x > 0 ? x : MATH(expm1)(x);
     case PYR_ACT_NONE:
         break;
     }
@@ -124,6 +126,8 @@ PYR_INLINE REAL act_slope(pyr_act act, REAL x)
                x * MATH(exp)(-x * x / 2) * (REAL)0.39894228040143267794;
     case PYR_ACT_RELU:
         return x > 0 ? 1 : 0;
+    case PYR_ACT_ELU:
+        return x > 0 ? 1 : MATH(exp)(x);
     case PYR_ACT_NONE:
         break;
     }

@@ -56,6 +56,17 @@ pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/b" --set level.noise.
 gives 0
 holds cmp "$tmp/a/000002.png" "$tmp/b/000002.png"
 
+begin "NCSN's network: conditional instance norm++, dilated blocks, ELU"
+pyr train --config $cfg --level 0 --duration 1600 --outdir "$tmp/network" --snapshot 1600 --set level.network.norm=instance++ \
+    --set level.network.dilated=true --set level.network.act_fn=elu --set 'levels[0].network.block_out_channels=[8,8,8]'
+gives 0
+holds grep -q '"_pyrdiff_norm": "instance++"' "$tmp/network/level-0/unet/config.json"
+holds grep -q '"_pyrdiff_dilated": true' "$tmp/network/level-0/unet/config.json"
+pyr sample --network "$tmp/network" --level 0 --seeds 0-3 --outdir "$tmp/network/samples"
+gives 0
+pyr export --network "$tmp/network" --level 0 --outdir "$tmp/network/x"
+refuses 1 "which diffusers has not"
+
 begin "the objectives of score matching: each learns, and the run says which"
 for objective in explicit sliced implicit; do
     pyr train --config $cfg --level 2 --duration 3200 --outdir "$tmp/$objective" --snapshot -1 --set level.objective=$objective

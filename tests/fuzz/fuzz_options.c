@@ -20,6 +20,7 @@ static const char *const seeds[][2] = {
     {"decompose", "a.png\n--levels\n3\n--filter\nhaar"},
     {"reconstruct", "codes\na.png"},
     {"info", "--data\nd\n--resize\n32x32"},
+    {"ema", "--network\nr\n--outdir\no\n--length\n0.07"},
     {"export", "--network\nr\n--outdir\no\n--timesteps\n40"},
     {"report", "r\nq\n--out\na.html"},
     {"eval", "--network\nr\n--data\nd\n--metrics\nfrechet,kid\n--count\n1k"},
