@@ -36,7 +36,7 @@ PIC     := -fPIC -fvisibility=hidden
 CFLAGS_ALL = -std=c11 $(DEFS) $(OPT) $(PIC) -g $(WARN) $(SAN:%=-fsanitize=% -fno-omit-frame-pointer) -pthread -MMD -MP $(CFLAGS)
 LDFLAGS_ALL = $(SAN:%=-fsanitize=%) -pthread $(LDFLAGS)
 # -lgomp: oneDNN runs on it, and a lane sets it to one thread (kernels/onednn/onednn.c).
-LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -lzip -larchive -lz -lm
+LDLIBS  += -ldnnl -lgomp -lfftw3 -llapacke -llapack -lblas -lconfig -lcjson -lxxhash -lpng -ljpeg -lwebp -ltiff -llbfgs -lzip -larchive -lz -lm
 # ---- CUDA
 ifeq ($(CUDA),1)
 CUDA_ALL  := 75 80 86 87 88 89 90 100 103 110 120

@@ -67,8 +67,10 @@ static pyr_status plan_evaluation(pyr_denoiser *d, pyr_params *params)
             .sample = sample, .condition = d->features, .time = d->time, .label = d->label, .stream = -1});
     d->d = pyr_mix(g, d->x, f, d->mix_out);
     pyr_graph_keep(g, d->d);
-    if (d->gradient) {
+    if (d->gradient != PYR_GRADIENT_NONE) {
         pyr_graph_want_gradient(g, d->x);
+        if (d->features >= 0 && d->gradient == PYR_GRADIENT_OF_X_AND_CONDITION)
+            pyr_graph_want_gradient(g, d->features);
         pyr_graph_seed(g, d->d);
     }
     return pyr_graph_plan(g, &(pyr_plan){.batch = d->places, .parts = parts_of(d, d->places)});
@@ -108,6 +110,10 @@ static pyr_status plan_conditioner(pyr_denoiser *d, pyr_params *params)
     }
     d->result = pyr_unet_condition(g, &level->unet, condition);
     pyr_graph_keep(g, d->result);
+    if (d->gradient == PYR_GRADIENT_OF_X_AND_CONDITION) {
+        pyr_graph_want_gradient(g, d->condition);
+        pyr_graph_seed(g, d->result);
+    }
     PYR_TRY(pyr_graph_plan(g, &(pyr_plan){.batch = d->batch, .parts = parts_of(d, d->batch)}));
     return d->noise_channel >= 0 ? put_noise_channel(d) : PYR_OK;
 }
@@ -164,11 +170,12 @@ static void free_levels(pyr_denoiser *d)
 }
 
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch, bool gradient)
+                            int batch, pyr_denoiser_gradient gradient)
 {
     bool guided = pyr_level_guided(level, -1),
          both = guided &&
-                (gradient ? !level->weaker : pyr_guidance_in_one_batch(&level->settings, level->weaker));
+                (gradient != PYR_GRADIENT_NONE ? !level->weaker
+                                               : pyr_guidance_in_one_batch(&level->settings, level->weaker));
     size_t places = (size_t)k->lanes * (size_t)(both ? 2 * batch : batch);
 
     *out = (pyr_denoiser){.k = k,
@@ -186,7 +193,7 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
                           .noise_channel = -1};
     PYR_TRY(new_levels(out));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
-    if (gradient)
+    if (gradient != PYR_GRADIENT_NONE)
         PYR_TRY(pyr_new(&out->weight, (size_t)k->lanes * (size_t)batch, sizeof *out->weight, "guidance"));
     if (guided && !both && !level->weaker) {
         PYR_TRY(pyr_new(&out->kept, (size_t)k->lanes, sizeof *out->kept, "denoised images"));

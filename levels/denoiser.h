@@ -27,6 +27,13 @@ typedef struct pyr_denoiser_lane {
     void *recording; /* of an evaluation; the table's */
 } pyr_denoiser_lane;
 
+/* Whether D can be run backwards (denoiser_gradient.h), and to what. Each takes more memory. */
+typedef enum pyr_denoiser_gradient {
+    PYR_GRADIENT_NONE,
+    PYR_GRADIENT_OF_X,
+    PYR_GRADIENT_OF_X_AND_CONDITION
+} pyr_denoiser_gradient;
+
 typedef struct pyr_denoiser {
     pyr_kernels *k;
     pyr_graph *g;
@@ -37,8 +44,8 @@ typedef struct pyr_denoiser {
     int part;        /* images that are computed at a time, a lane's batch being cut into parts of as many */
     double guidance; /* G; 1: none */
     double lo, hi;   /* noise levels that it acts at */
-    bool gradient;   /* D can be run backwards */
-    double *weight;  /* of D_this in the last call's images, batch of each lane; NULL without gradient */
+    pyr_denoiser_gradient gradient;
+    double *weight; /* of D_this in the last call's images, batch of each lane; NULL without gradient */
     pyr_denoiser_lane *levels; /* [lane] */
     void *units;               /* laid out as the lanes' noise levels; backend memory */
     uint32_t *labels;          /* places of each lane */
@@ -55,11 +62,10 @@ bool pyr_level_guided(const pyr_level *level, double s);
 /* Whether guidance, if there is any, has images with and without classes side by side: twice the places. */
 bool pyr_guidance_in_one_batch(const pyr_level_settings *settings, bool weaker);
 
-/* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. `gradient`, for
- * denoiser_gradient.h: D can be run backwards, too, which takes more memory; guidance without a weaker network
- * always has both in one batch. */
+/* `batch`: images a lane takes at a time. The parameters come in the order of the loss's graph. With a gradient,
+ * guidance without a weaker network always has both in one batch. */
 pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *params, const pyr_level *level,
-                            int batch, bool gradient);
+                            int batch, pyr_denoiser_gradient gradient);
 /* Whether calls at one noise level for all images can be recorded: not where classes change in between. */
 bool pyr_denoiser_recordable(const pyr_denoiser *d);
 void pyr_denoiser_free(pyr_denoiser *d); /* no-op on {0} */

@@ -1,4 +1,5 @@
-/* denoiser_gradient.c - the backward pass of that graph to x, scaled to the denoiser's transposed Jacobian. */
+/* denoiser_gradient.c - the backward pass of that graph to x and to the condition, scaled to the denoiser's
+ * transposed Jacobian. */
 #include "levels/denoiser_gradient.h"
 
 #include <assert.h>
@@ -28,8 +29,8 @@ pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
     bool guided = d->guidance != 1;
     const void *other = NULL, *gradient = pyr_graph_gradient(d->g, call->lane, d->x);
 
-    assert(d->gradient);
-    if (guided && weaker && !weaker->denoiser->gradient)
+    assert(d->gradient != PYR_GRADIENT_NONE);
+    if (guided && weaker && weaker->denoiser->gradient == PYR_GRADIENT_NONE)
         return pyr_fail(PYR_E_UNSUPPORTED,
                         "level %d is guided by a weaker network that has no gradient here: leave it out",
                         d->level->facts.index);
@@ -49,5 +50,33 @@ pyr_status pyr_denoiser_vjp(void *denoising, const void *v, void *out)
         pyr_combine(k, out, 2, (double[]){1, 1}, (const void *const[]){gradient, other}, count);
     else
         pyr_copy(k, out, gradient, count * pyr_type_size(k->real));
+    return PYR_OK;
+}
+
+/* The network sees the condition by the conditioner's features; with guidance in one batch both halves do, and
+ * their gradients are summed. */
+pyr_status pyr_denoiser_condition_vjp(const pyr_denoising *call, void *out)
+{
+    pyr_denoiser *d = call->denoiser;
+    pyr_kernels *k = d->k;
+    size_t count = (size_t)call->n * pyr_count(d->level->condition);
+    size_t bytes = pyr_count(pyr_graph_shape(d->conditioner, d->result)) *
+                   pyr_type_size(pyr_image_type(k, d->level->precision));
+    const char *features = pyr_graph_gradient(d->g, call->lane, d->features);
+    const void *gradient = pyr_graph_gradient(d->conditioner, call->lane, d->condition);
+
+    assert(d->gradient == PYR_GRADIENT_OF_X_AND_CONDITION && d->conditioner);
+    if (call->weaker)
+        return pyr_fail(PYR_E_UNSUPPORTED, "level %d is guided by a weaker network: leave it out",
+                        d->level->facts.index);
+    for (int half = 0; half < d->places / d->batch; half++) {
+        pyr_copy(k, pyr_graph_gradient(d->conditioner, call->lane, d->result),
+                 features + (size_t)half * bytes, bytes);
+        PYR_TRY(pyr_graph_backward(d->conditioner, call->lane, 0));
+        if (half == 0)
+            pyr_copy(k, out, gradient, count * pyr_type_size(k->real));
+        else
+            pyr_combine(k, out, 2, (double[]){1, 1}, (const void *const[]){out, gradient}, count);
+    }
     return PYR_OK;
 }
