@@ -1,6 +1,7 @@
 /* cmd_encode.c - pyrdiff encode */
-#include "cli/tasks/tasking.h"
+#include "cli/tasks/shooting_task.h"
 #include "pictures/pixels.h"
+#include "tasks/inverse.h"
 #include "tasks/latent.h"
 #include "terminal/output.h"
 #include <math.h>
@@ -8,9 +9,14 @@
 
 typedef struct typed {
     pyr_task_typed task;
+    pyr_typed_shooting shooting;
     const char *decode;
-    double tolerance;
+    int method;
+    double tolerance, noise;
 } typed;
+
+enum { ODE, SHOOTING };
+static const char *const methods[] = {"ode", "shooting", NULL};
 
 /* All pictures into t->picture, one after the other. */
 static pyr_status read_all(pyr_tasking *t)
@@ -60,6 +66,40 @@ static void print_error(const char *path, const float *image, const float *again
               most);
 }
 
+/* From the latents of the ODE to those from which Euler's few steps come to the pictures, one after the other. */
+static pyr_status shoot(pyr_tasking *t, const typed *o, pyr_latent *latent)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    size_t size = pyr_count(s), n = t->n;
+    uint64_t *seeds = t->seeds;
+    uint8_t *nothing = NULL;
+    double *y = NULL;
+    pyr_operator a = {0};
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_new(&nothing, (size_t)s.h * (size_t)s.w, 1, "a mask"));
+    PYR_TRY_OUT(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, nothing, s));
+    PYR_TRY_OUT(pyr_new(&y, size, sizeof *y, "a picture"));
+    t->n = 1;
+    for (size_t i = 0; i < n && status == PYR_OK; i++) {
+        pyr_latent one = {.n = 1, .levels = latent->levels};
+
+        t->seeds = seeds + i;
+        for (int level = 0; level < one.levels; level++)
+            one.at[level] = latent->at[level] + i * pyr_count(t->model->level[level].level.variable);
+        for (size_t j = 0; j < size; j++)
+            y[j] = (double)t->picture[i * size + j];
+        status = pyr_tasking_shoot(t, &o->shooting, &a, y, pyr_inverse_noise(o->noise, t->model->bits), &one);
+    }
+    t->n = n;
+    t->seeds = seeds;
+out:
+    pyr_operator_free(&a);
+    pyr_free(nothing);
+    pyr_free(y);
+    return status;
+}
+
 static pyr_status encode(pyr_tasking *t, const typed *o, int label, pyr_latent *latent)
 {
     char *path = NULL;
@@ -68,6 +108,8 @@ static pyr_status encode(pyr_tasking *t, const typed *o, int label, pyr_latent *
 
     PYR_TRY_OUT(pyr_latent_encode(latent, t->model, (int)t->n, t->picture, label, o->tolerance, &nfe));
     pyr_bar_line(&t->bar, "%zu picture%s encoded, %.0f evaluations each", t->n, t->n == 1 ? "" : "s", nfe);
+    if (o->method == SHOOTING)
+        PYR_TRY_OUT(shoot(t, o, latent));
     print_latent(t, latent);
     PYR_TRY_OUT(pyr_path_new(&path, t->outdir, "latents.safetensors"));
     PYR_TRY_OUT(pyr_latent_write(path, latent, t->model));
@@ -95,6 +137,8 @@ static pyr_status prepare(pyr_tasking *t, const void *at)
     if ((t->n_arguments > 0) == (*o->decode != 0))
         return pyr_fail(PYR_E_ARG, t->n_arguments ? "IMAGE and --decode: give one of the two"
                                                   : "what is to be encoded? Add IMAGE, or --decode FILE");
+    if (o->method == SHOOTING)
+        return pyr_tasking_euler(t);
     return pyr_tasking_ode(t, true, o->tolerance);
 }
 
@@ -127,6 +171,13 @@ static const pyr_option options[] = {
     OPT_TEXT(typed, decode, "decode", "FILE", "", "decode this file of latents instead of encoding pictures"),
     OPT_REAL(typed, tolerance, "tolerance", "T", "1e-4", 1e-10, 1,
              "relative and absolute tolerance of the solver (RK45) that encodes and decodes"),
+    OPT_CHOICE(
+        typed, method, "method", "NAME", "ode", methods,
+        "solve the ODE to --tolerance, or look from there on for the start from which the sampler's own "
+        "few steps of Euler's come to the picture (shooting); --decode with the same"),
+    OPT_REAL(typed, noise, "noise", "S", "0.01", 0, 10,
+             "shooting: standard deviation that the picture may be missed by, of values from -1 to 1"),
+    OPT_GROUP(typed, shooting, pyr_shooting_options),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
 };

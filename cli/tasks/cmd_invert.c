@@ -1,6 +1,6 @@
 /* cmd_invert.c - pyrdiff invert */
 #include "base/philox.h"
-#include "cli/tasks/tasking.h"
+#include "cli/tasks/shooting_task.h"
 #include "pictures/image_file.h"
 #include "pictures/pixels.h"
 #include "tasks/inverse.h"
@@ -10,12 +10,17 @@
 
 typedef struct typed {
     pyr_task_typed task;
+    pyr_typed_shooting shooting;
     int kind; /* pyr_operator_kind */
+    int method;
     double size, share, noise, strength;
     int64_t noise_seed;
     const char *mask;
     bool degraded;
 } typed;
+
+enum { GUIDED, SHOOTING };
+static const char *const methods[] = {"guided", "shooting", NULL};
 
 /* Images that miss y by more than this many times its noise are not restored: a network of hardly any
  * training comes to 4 times, divergence begins at 6. */
@@ -210,10 +215,11 @@ static void say(const inverting *v, const misfit *m)
         pyr_print("the results are off from the clean picture by %.2f grey values (rms)\n", m->clean);
 }
 
-/* Weaker guidance than the model's own is the person's choice, and need not agree. */
+/* Weaker guidance than the model's own is the person's choice, and need not agree; so are the weights of
+ * shooting. */
 static pyr_status judge(const inverting *v, const misfit *m)
 {
-    if (!m->far || v->o->strength < 1)
+    if (!m->far || v->o->strength < 1 || v->o->method == SHOOTING)
         return PYR_OK;
     return pyr_fail(
         PYR_E_NUMERIC,
@@ -229,35 +235,48 @@ static pyr_status judge(const inverting *v, const misfit *m)
 
 static pyr_status check_samplers(pyr_tasking *t, const void *at)
 {
-    (void)at;
+    const typed *o = at;
+
+    if (o->method == SHOOTING)
+        return pyr_tasking_euler(t);
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--)
         PYR_TRY(pyr_inverse_check_sampler(&t->config.level[level].sampler, level));
     return PYR_OK;
+}
+
+static pyr_status restore(inverting *v)
+{
+    const typed *o = v->o;
+    double noise = pyr_inverse_noise(o->noise, v->t->model->bits);
+    pyr_inverse_problem problem = {.a = &v->a, .y = v->y, .noise = noise, .strength = o->strength};
+    pyr_inverse *inverse = NULL;
+    pyr_status status;
+
+    if (o->method == SHOOTING)
+        return pyr_tasking_shoot_seeds(v->t, &o->shooting, &v->a, v->y, noise);
+    PYR_TRY(pyr_inverse_new(&inverse, v->t->model, &problem));
+    status = pyr_tasking_draw(v->t, &(pyr_task_draw){.hooks = pyr_inverse_hooks(inverse)});
+    pyr_inverse_free(inverse);
+    return status;
 }
 
 static pyr_status invert(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
     inverting v = {.o = o, .t = t};
-    pyr_inverse_problem problem = {
-        .a = &v.a, .noise = pyr_inverse_noise(o->noise, t->model->bits), .strength = o->strength};
-    pyr_inverse *inverse = NULL;
     misfit off;
     pyr_status status;
 
     PYR_TRY_OUT(make_operator(&v));
     PYR_TRY_OUT(pyr_new(&v.y, pyr_count(v.a.out), sizeof *v.y, "a picture"));
     PYR_TRY_OUT(o->degraded ? read_degraded(&v, t->arguments[0]) : degrade(&v, t->arguments[0]));
-    problem.y = v.y;
-    PYR_TRY_OUT(pyr_inverse_new(&inverse, t->model, &problem));
-    PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = pyr_inverse_hooks(inverse)}));
+    PYR_TRY_OUT(restore(&v));
     PYR_TRY_OUT(measure(&v, &off));
     say(&v, &off);
     PYR_TRY_OUT(show(&v));
     PYR_TRY_OUT(pyr_tasking_finish(t));
     status = judge(&v, &off);
 out:
-    pyr_inverse_free(inverse);
     pyr_operator_free(&v.a);
     pyr_free(v.y);
     return status;
@@ -281,6 +300,11 @@ static const pyr_option options[] = {
              "IMAGE is degraded already; without it, IMAGE is clean and is degraded first"),
     OPT_REAL(typed, strength, "strength", "G", "1", 0, 100,
              "strength of the guidance by the picture; 1: by Bayes' rule; 0: none"),
+    OPT_CHOICE(
+        typed, method, "method", "NAME", "guided", methods,
+        "guide sampling by the likelihood's gradient, or look for the start from which the ODE comes to "
+        "what is given (shooting)"),
+    OPT_GROUP(typed, shooting, pyr_shooting_options),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},

@@ -148,6 +148,32 @@ pyr invert $pictures/picture.png --operator missing --degraded --mask $pictures/
     --seeds 0 --outdir "$tmp/inverse"
 gives 0
 
+begin "shooting"
+pyr invert $pictures/picture.png --operator blur --network "$run" --method shooting --steps 6 --seeds 0-1 --outdir "$tmp/shot"
+gives 0
+says "shooting: "
+holds test -s "$tmp/shot/invert.png"
+mkdir "$tmp/both"
+mv "$tmp/shot/000001.png" "$tmp/both/together.png"
+pyr invert $pictures/picture.png --operator blur --network "$run" --method shooting --steps 6 --seeds 1 --outdir "$tmp/shot"
+same_pixels "$tmp/both/together.png" "$tmp/shot/000001.png"
+pyr inpaint $pictures/picture.png $pictures/black.png --network "$run" --method shooting --segments 2 --seeds 0 --steps 4 \
+    --outdir "$tmp/shot"
+gives 0
+says "gaps between segments of"
+same_pixels $pictures/picture.png "$tmp/shot/000000.png"
+# a few of Euler's steps miss the picture by less than from the ODE's latent
+pyr encode $pictures/picture.png --network "$run" --method shooting --steps 8 --outdir "$tmp/shot"
+gives 0
+shot=$(sed -n 's/.*there and back is off by \([0-9.]*\).*/\1/p' "$tmp/stdout")
+pyr encode $pictures/picture.png --network "$run" --sampler euler --steps 8 --outdir "$tmp/shot"
+solved=$(sed -n 's/.*there and back is off by \([0-9.]*\).*/\1/p' "$tmp/stdout")
+holds awk "BEGIN { exit !($shot < 0.5 * $solved) }"
+pyr invert $pictures/picture.png --network "$run" --method shooting --sampler heun
+refuses 2 "shooting goes by Euler's steps of the ODE"
+pyr invert $pictures/picture.png --network "$run" --method shooting --steps 4 --segments 5
+refuses 2 "5 segments of 4 steps at level 2"
+
 begin "what restoring refuses"
 pyr invert $pictures/small.png --operator box --size 4 --degraded --network "$run"
 refuses 1 "small.png is 6x5, what box makes of images of this run is 3x3"
