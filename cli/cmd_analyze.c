@@ -2,6 +2,8 @@
 #include "cascade/analyze.h"
 
 #include "base/json.h"
+#include "base/mem.h"
+#include "cascade/budget.h"
 #include "cascade/one_level.h"
 #include "cascade/run_moments.h"
 #include "cli/cli.h"
@@ -20,9 +22,9 @@ enum { SHOWN = 5, TIMES = 5, CURVE = 61, MOST_SERIES = 2 * PYR_MAX_LEVELS };
 typedef struct typed {
     const char *config, *network, *json, *plot, *block;
     int64_t images, variance;
-    double mismatch, sigma_last;
+    double mismatch, sigma_last, budget;
     int langevin_steps, level;
-    bool reference, ncsn;
+    bool reference, ncsn, any_sampler;
     pyr_machine machine;
 } typed;
 
@@ -66,6 +68,10 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
     PYR_TRY(pyr_check_level(&w->config, t->level));
     if (t->level >= 0 && t->reference && w->config.pyramid.levels > 1)
         return pyr_fail(PYR_E_ARG, "--reference compares the levels: leave --level %d out", t->level);
+    if (t->level >= 0 && t->budget > 0 && w->config.pyramid.levels > 1)
+        return pyr_fail(PYR_E_ARG, "--budget is for all levels together: leave --level %d out", t->level);
+    if (t->ncsn && t->budget > 0)
+        return pyr_fail(PYR_E_ARG, "--ncsnv2 and --budget have blocks of their own: give one of the two");
     if (!*w->config.data.set.path)
         return pyr_fail(PYR_E_ARG, "which images? pyrdiff analyze DATA, --config FILE or --network RUN");
     return PYR_OK;
@@ -455,12 +461,54 @@ static pyr_status write_plot(const work *w)
 
 /* ---- the block, and the fits ------------------------------------------------------------------- */
 
+/* Those that --any-sampler compares with the configured ones. */
+static const int kinds[] = {PYR_HEUN, PYR_EULER, PYR_ANCESTRAL, PYR_DPMPP_2M, PYR_DPMPP_2M_SDE, PYR_UNIPC};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+/* Steps and ends of sigma for --budget. */
+static pyr_status spend(const work *w, pyr_text *block)
+{
+    const typed *t = w->typed;
+    const pyr_analysis *a = &w->analysis;
+    int many = t->any_sampler ? KINDS : 1, rows = many * PYR_BUDGET_COUNTS;
+    pyr_budget_choice *table = NULL, chosen[PYR_MAX_LEVELS];
+    pyr_kernels *k = NULL;
+    double kappa, kl = 0, flop = 0;
+    pyr_status status;
+
+    PYR_TRY_OUT(pyr_kernels_open(&k, "ref-double", 1));
+    PYR_TRY_OUT(pyr_new(&table, (size_t)(a->levels * rows), sizeof *table, "a budget"));
+    for (int i = 0; i < a->levels; i++)
+        for (int j = 0; j < many; j++)
+            PYR_TRY_OUT(pyr_budget_rows(table + i * rows + j * PYR_BUDGET_COUNTS, k, &a->level[i],
+                                        t->any_sampler ? kinds[j] : a->level[i].level.settings.sampler.kind));
+    PYR_TRY_OUT(pyr_budget_spend(chosen, &kappa, table, a->levels, rows, t->budget));
+    pyr_print("\nfor %.3g FLOP an image, on the Gaussian fits:\n", t->budget);
+    for (int i = a->levels - 1; i >= 0; i--) {
+        const pyr_budget_choice *c = &chosen[i];
+
+        pyr_print("  level %d: %s, %d steps, sigma %.3g to %.3g: %.3g nats from the data, %.3g FLOP\n", i,
+                  pyr_sampler_names[c->kind], c->steps, c->sigma_max, c->sigma_min, c->kl, c->flop);
+        kl += c->kl;
+        flop += c->flop;
+    }
+    pyr_print("  together %.4g nats for %.4g FLOP; another %.3g FLOP would be worth a nat\n", kl, flop,
+              kappa > 0 ? 1 / kappa : INFINITY);
+    pyr_budget_block(chosen, a, block);
+out:
+    pyr_free(table);
+    pyr_kernels_free(k);
+    return status;
+}
+
 static pyr_status put_block(const work *w)
 {
     pyr_text block = {0};
 
     if (w->typed->ncsn)
         pyr_analysis_ncsn_block(&w->analysis, w->typed->langevin_steps, &block);
+    else if (w->typed->budget > 0)
+        PYR_TRY(spend(w, &block));
     else
         pyr_analysis_block(&w->analysis, w->typed->reference, &block);
     if (*w->typed->block)
@@ -598,6 +646,13 @@ static const pyr_option options[] = {
     OPT_FLAG(
         typed, ncsn, "ncsnv2",
         "the block is that of a run by NCSNv2's five techniques: noise levels, a network that does not see them, annealed Langevin dynamics, EMA"),
+    OPT_REAL(
+        typed, budget, "budget", "FLOP", "0", 0, 1e30,
+        "steps and noise levels of each level's sampler that leave the least divergence between the sampled and "
+        "the true Gaussian fits, all levels together, for so many operations an image; the block has these. 0: "
+        "not"),
+    OPT_FLAG(typed, any_sampler, "any-sampler",
+             "with --budget: the best of heun, euler, ancestral, dpmpp-2m, dpmpp-2m-sde and unipc, too"),
     OPT_TEXT(
         typed, block, "block", "FILE", "",
         "write the block levels = (...) to this file, which a configuration can @include, instead of stdout"),
@@ -621,6 +676,7 @@ const pyr_command pyr_command_analyze = {
         "  pyrdiff analyze photos --levels 4 --plot analysis.svg\n"
         "  pyrdiff analyze --config configs/fashion-mnist.cfg --json analysis.json\n"
         "  pyrdiff analyze --network runs/fashion-mnist\n"
+        "  pyrdiff analyze --network runs/fashion-mnist --budget 2e9 --block levels.cfg\n"
         "  pyrdiff analyze --network runs/fashion-mnist --level 1        when only level 1 is trained\n",
     .sections = pyr_all_sections,
     .options = options,

@@ -115,6 +115,28 @@ cp "$tmp/own/level-2/gaussian.safetensors" "$tmp/own/level-1/gaussian.safetensor
 pyr sample --network "$tmp/own" --seeds 0-3 --outdir "$tmp/own-out"
 refuses 1 "was measured for another level"
 
+begin "a budget is spent on steps, and its block trains"
+pyr analyze --config tests/tiny.cfg --any-sampler --budget 1e12 --block "$tmp/rich.cfg"
+gives 0
+says "together "
+pyr analyze --config tests/tiny.cfg --budget 2e6 --block "$tmp/poor.cfg"
+gives 0
+holds test "$(sed -n 's/.*level 0: \(.*\) nats.*/\1/p' "$tmp/rich.cfg")" != "$(sed -n 's/.*level 0: \(.*\) nats.*/\1/p' "$tmp/poor.cfg")"
+wanted && {
+    sed '/^levels = /d' tests/tiny.cfg
+    cat "$tmp/poor.cfg"
+} >"$tmp/budgeted.cfg"
+pyr train --config "$tmp/budgeted.cfg" --outdir "$tmp/budgeted" --duration 160
+gives 0
+pyr sample --network "$tmp/budgeted" --seeds 0 --outdir "$tmp/out"
+gives 0
+pyr analyze --config tests/tiny.cfg --budget 10
+refuses 2 "the fewest steps at each level take"
+pyr analyze --config tests/tiny.cfg --budget 1e9 --level 1
+refuses 2 "--budget is for all levels together"
+pyr analyze --config tests/tiny.cfg --budget 1e9 --set level.sampler.kind=rk45
+refuses 1 "what rk45 makes of a Gaussian is not known in closed form"
+
 begin "what is missing or wrong"
 pyr analyze
 refuses 2 "which images? pyrdiff analyze DATA, --config FILE or --network RUN"
