@@ -131,7 +131,7 @@ static pyr_status vary(opening *o)
 
     PYR_TRY_OUT(read_input(&image, o, 0, "the image", 1, pyr_model_image(o->m, 0), NULL));
     PYR_TRY_OUT(pyr_vary_from(from, o->choice.from, o->choice.keep, o->m->levels));
-    PYR_TRY_OUT(pyr_vary_new(&o->out->vary, o->m, image, from));
+    PYR_TRY_OUT(pyr_vary_new(&o->out->vary, o->m, image, from, NULL));
     PYR_TRY_OUT(pyr_vary_given(&o->out->coarse, &given, o->m, image, from));
     o->out->given = o->out->coarse ? given : 0;
     o->out->n_coarse = 1;
@@ -145,7 +145,7 @@ static pyr_status invert(opening *o)
 {
     pyr_joined_task *out = o->out;
     pyr_shape image = pyr_model_image(o->m, 0);
-    bool missing = o->choice.kind == PYR_OPERATOR_MISSING;
+    bool missing = o->choice.kind == PYR_OPERATOR_MISSING || o->choice.kind == PYR_OPERATOR_FOURIER;
     uint8_t *mask = NULL;
     pyrdiff_images from;
     pyr_status status;
@@ -164,7 +164,7 @@ static pyr_status invert(opening *o)
     PYR_TRY_OUT(pyr_new(&out->y, pyr_count(out->a.out), sizeof *out->y, "a picture"));
     pyr_buffer_doubles(out->y, &from, 0, 1);
     for (size_t i = 0; i < pyr_count(out->a.out) && missing; i++)
-        out->y[i] = mask[i / (size_t)image.c] ? 0 : out->y[i];
+        out->y[i] = out->a.seen[i / (size_t)image.c] ? out->y[i] : 0;
     PYR_TRY_OUT(
         pyr_inverse_new(&out->inverse, o->m,
                         &(pyr_inverse_problem){.a = &out->a,

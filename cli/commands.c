@@ -4,29 +4,12 @@
 #include <string.h>
 
 const pyr_command *const pyr_commands[] = {
-    &pyr_command_analyze,
-    &pyr_command_train,
-    &pyr_command_sample,
-    &pyr_command_inpaint,
-    &pyr_command_colorize,
-    &pyr_command_upscale,
-    &pyr_command_vary,
-    &pyr_command_interpolate,
-    &pyr_command_encode,
-    &pyr_command_invert,
-    &pyr_command_decompose,
-    &pyr_command_reconstruct,
-    &pyr_command_info,
-    &pyr_command_export,
-    &pyr_command_ema,
-    &pyr_command_eval,
-    &pyr_command_likelihood,
-    &pyr_command_compare,
-    &pyr_command_report,
-    &pyr_command_bench,
-    &pyr_command_toy,
-    &pyr_command_classifier,
-    NULL,
+    &pyr_command_analyze,     &pyr_command_train,      &pyr_command_sample,     &pyr_command_inpaint,
+    &pyr_command_colorize,    &pyr_command_upscale,    &pyr_command_vary,       &pyr_command_interpolate,
+    &pyr_command_encode,      &pyr_command_invert,     &pyr_command_denoise,    &pyr_command_decompose,
+    &pyr_command_reconstruct, &pyr_command_info,       &pyr_command_export,     &pyr_command_ema,
+    &pyr_command_eval,        &pyr_command_likelihood, &pyr_command_compare,    &pyr_command_report,
+    &pyr_command_bench,       &pyr_command_toy,        &pyr_command_classifier, NULL,
 };
 
 const pyr_command *pyr_find_command(const char *name)

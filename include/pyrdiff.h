@@ -353,10 +353,11 @@ typedef struct pyrdiff_draw {
  *     upscale      one image for all, or n: of the level `level` (the coarsest), to which finer ones are drawn
  *     vary         image; from (the noise that each level starts from, coarsest first, or one number; 0 keeps
  *                  a level; freely), keep-levels-above (I: coarser ones than I stay; none)
- *     invert       y = A image + noise, mask of the pixels that are not seen (of missing); operator (blur, box,
- *                  missing; blur), size (of blur in pixels, or of a block; 2), noise (its standard deviation;
- *                  0.02), strength (of guidance; 1). y's size is that of the image, of box ceil(h / size) x
- *                  ceil(w / size)
+ *     invert       y = A image + noise, mask of the pixels (of missing) or frequencies (of fourier, zero first) that
+ *                  are not seen; operator (blur, box, missing, bicubic, motion, fourier, identity; blur), size (of
+ *                  blur in pixels, of a block, of bicubic's reduction, of motion's line; 2), noise (its standard
+ *                  deviation; 0.02), strength (of guidance; 1). y's size is that of the image, of box and bicubic
+ *                  ceil(h / size) x ceil(w / size); of fourier it is Re - Im of the unitary DFT
  *     encode       n images -> PYRDIFF_LATENT at each level; tolerance (of the solver; 1e-4). labels must all be
  *                  the same
  *     decode       the latents of each level, level 0 first (n, floats or doubles) -> images

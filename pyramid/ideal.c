@@ -5,6 +5,7 @@
 #include "pyramid/filters.h"
 #include "pyramid/planner.h"
 #include <fftw3.h>
+#include <math.h>
 #include <string.h>
 
 struct pyr_dct {
@@ -57,6 +58,60 @@ void pyr_dct_forward(const pyr_dct *dct, double *image)
 void pyr_dct_inverse(const pyr_dct *dct, double *image)
 {
     fftw_execute_r2r(dct->inverse, image, image);
+}
+
+/* ---- Hartley's transform --------------------------------------------------------------------------- */
+
+struct pyr_hartley {
+    int h, w, c;
+    fftw_plan plan;
+};
+
+pyr_status pyr_hartley_new(pyr_hartley **out, int h, int w, int c)
+{
+    double any = 0;
+
+    PYR_TRY(pyr_new(out, 1, sizeof **out, "a Fourier transform"));
+    **out = (pyr_hartley){.h = h, .w = w, .c = c};
+    pyr_planner_lock();
+    (*out)->plan = make(h, w, c, FFTW_DHT, &any);
+    pyr_planner_unlock();
+    if ((*out)->plan)
+        return PYR_OK;
+    pyr_free(*out);
+    *out = NULL;
+    return pyr_fail(PYR_E_NOMEM, "FFTW made no plan for a Fourier transform of %dx%dx%d", h, w, c);
+}
+
+void pyr_hartley_free(pyr_hartley *hartley)
+{
+    if (!hartley)
+        return;
+    pyr_planner_lock();
+    fftw_destroy_plan(hartley->plan);
+    pyr_planner_unlock();
+    pyr_free(hartley);
+}
+
+/* FFTW's are products T of cas = cos + sin along each axis, and 2 cas(a + b) = cas a cas b + cas -a cas b +
+ * cas a cas -b - cas -a cas -b, so H(y, x) is that of T(y, x), T(-y, x), T(y, -x) and T(-y, -x). */
+void pyr_hartley_apply(const pyr_hartley *hartley, double *image)
+{
+    int h = hartley->h, w = hartley->w, c = hartley->c;
+    double scale = 0.5 / sqrt((double)h * w);
+
+    fftw_execute_r2r(hartley->plan, image, image);
+    for (int y = 0; y <= h / 2; y++)
+        for (int x = 0; x <= w / 2; x++)
+            for (int j = 0; j < c; j++) {
+                int back = (h - y) % h, left = (w - x) % w;
+                double *at[] = {&image[(y * w + x) * c + j], &image[(back * w + x) * c + j],
+                                &image[(y * w + left) * c + j], &image[(back * w + left) * c + j]};
+                double t[] = {*at[0], *at[1], *at[2], *at[3]}, sum = t[0] + t[1] + t[2] + t[3];
+
+                for (int i = 0; i < 4; i++) /* all but the one opposite, less that one */
+                    *at[i] = scale * (sum - 2 * t[3 - i]);
+            }
 }
 
 void pyr_ideal_down(double *coarse, double *fine, const pyr_dct *of_coarse, const pyr_dct *of_fine)

@@ -1,4 +1,4 @@
-/* ideal.h - the ideal filter: cosine transforms by FFTW, in double, on the host.
+/* ideal.h - the ideal filter: cosine transforms by FFTW, in double, on the host; and Hartley's transform.
  *
  * The cosine series of the half-sample symmetric image is cut at (down) or
  * continued with zeros from (up) the m = ceil(n / 2) lowest frequencies of each
@@ -29,5 +29,12 @@ void pyr_dct_inverse(const pyr_dct *dct, double *image);
 /* coarse = d(fine), fine = u(coarse), sizes as the transforms say; the source is overwritten. */
 void pyr_ideal_down(double *coarse, double *fine, const pyr_dct *of_coarse, const pyr_dct *of_fine);
 void pyr_ideal_up(double *fine, double *coarse, const pyr_dct *of_fine, const pyr_dct *of_coarse);
+
+/* Hartley's transform along both axes, orthonormal and symmetric, so its own inverse: with the unitary DFT F of a
+ * real image H(k) = Re F(k) - Im F(k), so that H(k) and H(-k) hold F(k) as two real numbers (Bracewell 1983). */
+typedef struct pyr_hartley pyr_hartley;
+pyr_status pyr_hartley_new(pyr_hartley **out, int h, int w, int c); /* as pyr_dct_new */
+void pyr_hartley_free(pyr_hartley *hartley);                        /* NULL is a no-op */
+void pyr_hartley_apply(const pyr_hartley *hartley, double *image);  /* in place */
 
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "tasks/known.h"
 #include "tasks/lanes.h"
 #include "tasks/layers.h"
 #include <string.h>
@@ -11,6 +12,7 @@ struct pyr_vary {
     pyr_model *m;
     pyr_layers layers;
     pyr_task_lanes lanes;
+    pyr_known *known; /* what stays; NULL: there is no mask */
     pyr_model_hooks hooks;
     double from[PYR_MAX_LEVELS];
 };
@@ -26,7 +28,10 @@ static pyr_status before(void *ctx, const pyr_model_stage *stage, pyr_level_draw
     size_t size = pyr_count(level->level.variable), n = (size_t)stage->n;
     pyr_task_lane *l = &vary->lanes.lane[stage->lane];
     double from = vary->from[stage->level];
+    const pyr_model_hooks *known = vary->known ? pyr_known_hooks(vary->known) : NULL;
 
+    if (known)
+        PYR_TRY(known->before(known->ctx, stage, draw));
     if (from == 0 || from >= pyr_schedule_highest(&level->schedule))
         return PYR_OK;
     PYR_TRY(pyr_task_noise(&vary->lanes, stage, size, 0, l->v[NOISE]));
@@ -45,13 +50,23 @@ static pyr_status drawn(void *ctx, const pyr_model_stage *stage, void *variable)
     const pyr_level *level = &vary->m->level[stage->level].level;
     size_t size = pyr_count(level->variable);
     double *x = vary->lanes.lane[stage->lane].v[X];
+    const pyr_model_hooks *known = vary->known ? pyr_known_hooks(vary->known) : NULL;
 
     if (vary->from[stage->level] != 0)
-        return PYR_OK;
+        return known ? known->drawn(known->ctx, stage, variable) : PYR_OK;
     for (size_t i = 0; i < (size_t)stage->n; i++)
         memcpy(x + i * size, vary->layers.variable[stage->level], size * sizeof *x);
     pyr_destandardise_host(level, stage->n, x);
-    return pyr_upload_reals(vary->m->k, variable, x, (size_t)stage->n * size);
+    PYR_TRY(pyr_upload_reals(vary->m->k, variable, x, (size_t)stage->n * size));
+    return known ? known->drawn(known->ctx, stage, variable) : PYR_OK;
+}
+
+static pyr_status synthesized(void *ctx, const pyr_model_stage *stage, void *image)
+{
+    const pyr_vary *vary = ctx;
+    const pyr_model_hooks *known = vary->known ? pyr_known_hooks(vary->known) : NULL;
+
+    return known ? known->synthesized(known->ctx, stage, image) : PYR_OK;
 }
 
 static pyr_status check(const pyr_vary *vary)
@@ -69,7 +84,8 @@ static pyr_status check(const pyr_vary *vary)
     return PYR_OK;
 }
 
-pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from)
+pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from,
+                        const uint8_t *regenerate)
 {
     pyr_vary *vary;
     pyr_status status;
@@ -78,10 +94,13 @@ pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const 
     PYR_TRY(pyr_new(&vary, 1, sizeof *vary, "a task"));
     vary->m = m;
     memcpy(vary->from, from, (size_t)m->levels * sizeof *from);
-    vary->hooks = (pyr_model_hooks){.ctx = vary, .before = before, .drawn = drawn};
+    vary->hooks =
+        (pyr_model_hooks){.ctx = vary, .before = before, .drawn = drawn, .synthesized = synthesized};
     PYR_TRY_OUT(check(vary));
     PYR_TRY_OUT(pyr_task_lanes_new(&vary->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&vary->layers, m, image));
+    if (regenerate)
+        PYR_TRY_OUT(pyr_known_new(&vary->known, m, image, regenerate, 1));
     *out = vary;
     return PYR_OK;
 out:
@@ -93,6 +112,7 @@ void pyr_vary_free(pyr_vary *vary)
 {
     if (!vary)
         return;
+    pyr_known_free(vary->known);
     pyr_task_lanes_free(&vary->lanes);
     pyr_layers_free(&vary->layers);
     pyr_free(vary);

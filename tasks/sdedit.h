@@ -3,7 +3,11 @@
  * Each level starts from x = z + S eps with the picture's own z and goes down from there (Meng et al. 2022,
  * "SDEdit", algorithm 1, in x = z_t / alpha): a small S keeps all but the finest traits of that level, one at
  * the end of the schedule keeps nothing. S = 0 keeps the level's variable as it is. A residual is that of the
- * picture, not of the coarse image that was drawn. */
+ * picture, not of the coarse image that was drawn.
+ *
+ * With a mask the part outside of it stays (there, algorithm 3): after each step it is put back with noise of that
+ * size, as in inpainting (known.h). Strokes that are painted over the picture before make it a guide of what is
+ * wanted. */
 #ifndef PYR_TASKS_SDEDIT_H
 #define PYR_TASKS_SDEDIT_H
 
@@ -12,9 +16,10 @@
 typedef struct pyr_vary pyr_vary;
 
 /* `image` is I_0 (h w c, in [-1, 1]). from[i]: S of level i, standardised units; at the end of the schedule's
- * range and over it the level is drawn freely. PYR_E_ARG: 0 < S <= the schedule's smallest, PYR_E_NOMEM. The
- * model is borrowed. */
-pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from);
+ * range and over it the level is drawn freely. regenerate[h w]: 0 where the picture stays; NULL: nowhere.
+ * PYR_E_ARG: 0 < S <= the schedule's smallest, PYR_E_NOMEM. The model is borrowed. */
+pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from,
+                        const uint8_t *regenerate);
 void pyr_vary_free(pyr_vary *vary); /* NULL is a no-op */
 
 /* Where each level starts, by its index, as it is typed: `text` is one noise level, or one a level from the

@@ -481,20 +481,59 @@ static void variations(void)
     if (!rig_new(&r, "box", 3, "box", false))
         return;
     sample(&r, NULL, plain);
-    CHECK_OK(pyr_vary_new(&vary, r.m, image, from)); /* from the end: plain sampling */
+    CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL)); /* from the end: plain sampling */
     sample(&r, pyr_vary_hooks(vary), got);
     CHECK(memcmp(got, plain, sizeof got) == 0);
     pyr_vary_free(vary);
     from[0] = from[1] = from[2] = 0; /* all levels stay: the picture, up to rounding */
-    CHECK_OK(pyr_vary_new(&vary, r.m, image, from));
+    CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL));
     sample(&r, pyr_vary_hooks(vary), got);
     for (int i = 0; i < N * SIZE; i++)
         far = fmax(far, fabs((double)(got[i] - image[i % SIZE])));
     CHECK_CLOSE(far, 0, 1e-4);
     pyr_vary_free(vary);
     from[1] = 1e-9;
-    CHECK_FAILS(pyr_vary_new(&vary, r.m, image, from), PYR_E_ARG, "level 1 would start from noise of 1e-09");
+    CHECK_FAILS(pyr_vary_new(&vary, r.m, image, from, NULL), PYR_E_ARG,
+                "level 1 would start from noise of 1e-09");
     rig_free(&r);
+}
+
+/* With a mask the picture stays outside of it; inside, of independent pixels, nothing is changed by that. */
+static void variations_within_a_mask(void)
+{
+    float image[SIZE], all[N * SIZE], got[N * SIZE];
+    double from[3] = {1, 1, 1};
+    uint8_t mask[H * W], wanted[SIZE], bytes[N * SIZE];
+    pyr_vary *vary = NULL;
+
+    picture(image);
+    pyr_pixels_to_bytes(wanted, image, SIZE);
+    for (int i = 0; i < H * W; i++)
+        mask[i] = i % W >= 2 && i / W < 4;
+    for (int kind = 0; kind < KINDS; kind++) {
+        double far = 0, moved = 0;
+        rig r;
+
+        if (!rig_new(&r, kinds[kind].name, kinds[kind].levels, kinds[kind].filter, kind == 0))
+            return;
+        CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL));
+        sample(&r, pyr_vary_hooks(vary), all);
+        pyr_vary_free(vary);
+        CHECK_OK(pyr_vary_new(&vary, r.m, image, from, mask));
+        sample(&r, pyr_vary_hooks(vary), got);
+        pyr_vary_free(vary);
+        pyr_pixels_to_bytes(bytes, got, N * SIZE);
+        for (int i = 0; i < N * SIZE; i++)
+            if (!mask[i % SIZE / C])
+                CHECK(bytes[i] == wanted[i % SIZE]);
+            else {
+                far = fmax(far, fabs((double)got[i] - (double)all[i]));
+                moved = fmax(moved, fabs((double)got[i] - (double)image[i % SIZE]));
+            }
+        CHECK(moved > 0.05);
+        CHECK(kind != 0 || far < 1e-5);
+        rig_free(&r);
+    }
 }
 
 /* ---- latents --------------------------------------------------------------------------------------- */
@@ -610,8 +649,10 @@ static void operators(void)
     static const struct {
         pyr_operator_kind kind;
         double size;
-    } cases[] = {{PYR_OPERATOR_BLUR, 0.4}, {PYR_OPERATOR_BLUR, 3}, {PYR_OPERATOR_BOX, 1},
-                 {PYR_OPERATOR_BOX, 3},    {PYR_OPERATOR_BOX, 7},  {PYR_OPERATOR_MISSING, 0}};
+    } cases[] = {{PYR_OPERATOR_BLUR, 0.4},   {PYR_OPERATOR_BLUR, 3},      {PYR_OPERATOR_BOX, 1},
+                 {PYR_OPERATOR_BOX, 3},      {PYR_OPERATOR_BOX, 7},       {PYR_OPERATOR_MISSING, 0},
+                 {PYR_OPERATOR_BICUBIC, 1},  {PYR_OPERATOR_BICUBIC, 2.3}, {PYR_OPERATOR_MOTION, 3},
+                 {PYR_OPERATOR_IDENTITY, 0}, {PYR_OPERATOR_FOURIER, 0}};
     pyr_shape s = {1, 7, 5, 2};
     uint8_t missing[35];
     double x[70], y[70], ax[70], aty[70], work[70];
@@ -637,7 +678,7 @@ static void operators(void)
         for (int i = 0; i < 70; i++) /* constants stay */
             x[i] = i % 2 ? 0.3 : -2;
         pyr_operator_apply(&a, ax, x, work);
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < n && a.kind != PYR_OPERATOR_FOURIER; i++)
             CHECK_CLOSE(ax[i], a.kind == PYR_OPERATOR_MISSING && missing[i / 2] ? 0 : x[i % 2], 1e-12);
         pyr_operator_free(&a);
     }
@@ -653,6 +694,105 @@ static void operators(void)
     pyr_operator_free(&a);
     CHECK_FAILS(pyr_operator_new(&a, PYR_OPERATOR_BLUR, 0, NULL, s), PYR_E_ARG, "should be over 0");
     pyr_operator_free(&a);
+}
+
+/* As Pillow 12 has it: Image.fromarray(x, "F").resize((k, 1), Image.BICUBIC). */
+static void bicubic_is_pillows(void)
+{
+    static const double x[] = {1, 5, 2, 7, 3, 9, 4, 6, 8, 0, 2};
+    static const double wanted[][6] = {{3.050739, 5.282513, 6.218534, 2.926946},
+                                       {2.665022, 4.170632, 5.683702, 5.899701, 6.035435, 1.259314}};
+    static const double sizes[] = {3, 2};
+    double y[6], work[11];
+
+    for (int i = 0; i < 2; i++) {
+        pyr_operator a;
+
+        CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_BICUBIC, sizes[i], NULL, (pyr_shape){1, 1, 11, 1}));
+        CHECK(a.out.h == 1 && a.out.w == (i ? 6 : 4));
+        pyr_operator_apply(&a, y, x, work);
+        for (int j = 0; j < a.out.w; j++)
+            CHECK_CLOSE(y[j], wanted[i][j], 2e-6);
+        pyr_operator_free(&a);
+    }
+}
+
+/* A point becomes the kernel, with its middle at the point; a kernel over the border folds in. */
+static void motion_convolves(void)
+{
+    static const double kernel[] = {1, 2, 3, 4, 0, 6}; /* 2 x 3 */
+    double x[42] = {0}, y[42];
+    double *line, sum = 0, along = 0;
+    int side;
+    pyr_operator a;
+
+    x[2 * 6 + 2] = 16;
+    CHECK_OK(pyr_operator_motion(&a, kernel, 2, 3, (pyr_shape){1, 7, 6, 1}));
+    pyr_operator_apply(&a, y, x, NULL);
+    for (int i = 0; i < 42; i++) {
+        int down = i / 6 - 2 + 1, right = i % 6 - 2 + 1;
+        bool inside = down >= 0 && down < 2 && right >= 0 && right < 3;
+
+        CHECK_CLOSE(y[i], inside ? kernel[down * 3 + right] : 0, 1e-12);
+    }
+    x[2 * 6 + 2] = 0;
+    x[0] = 16; /* the column to the left mirrors into the first */
+    pyr_operator_apply(&a, y, x, NULL);
+    CHECK_CLOSE(y[0], 0 + 6, 1e-12);
+    pyr_operator_free(&a);
+    CHECK_FAILS(pyr_operator_motion(&a, (double[]){0, 0}, 1, 2, (pyr_shape){1, 7, 6, 1}), PYR_E_ARG,
+                "sum is 0");
+    pyr_operator_free(&a);
+    CHECK_OK(pyr_line_kernel(&line, &side, 6, 90)); /* upright */
+    for (int i = 0; i < side * side; i++) {
+        sum += line[i];
+        along += i % side == side / 2 ? line[i] : 0;
+    }
+    CHECK(side == 9);
+    CHECK_CLOSE(along, sum, 1e-9 * sum);
+    CHECK_CLOSE(line[4 * 9 + 4], sum / 6, 0.02 * sum);
+    pyr_free(line);
+}
+
+/* Against the sums that define the transform; both of a pair of frequencies or none. */
+static void fourier_samples(void)
+{
+    enum { ROWS = 6, COLS = 5, NUMBERS = ROWS * COLS, SIDE = 32 };
+    static uint8_t pattern[SIDE * SIDE];
+    const double pi = acos(-1);
+    double x[NUMBERS], y[NUMBERS];
+    uint8_t missing[NUMBERS] = {0};
+    pyr_operator a;
+
+    for (int i = 0; i < NUMBERS; i++)
+        x[i] = sin(3.0 * i * i);
+    missing[1 * COLS + 2] = 1; /* and with it (5, 3) */
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_FOURIER, 0, missing, (pyr_shape){1, ROWS, COLS, 1}));
+    pyr_operator_apply(&a, y, x, NULL);
+    for (int k = 0; k < NUMBERS; k++) {
+        double real = 0, imaginary = 0;
+        bool seen = k != 1 * COLS + 2 && k != 5 * COLS + 3;
+
+        for (int i = 0; i < NUMBERS; i++) {
+            double turn = (double)(k / COLS) * (i / COLS) / ROWS + (double)(k % COLS) * (i % COLS) / COLS;
+
+            real += x[i] * cos(2 * pi * turn) / sqrt(NUMBERS);
+            imaginary -= x[i] * sin(2 * pi * turn) / sqrt(NUMBERS);
+        }
+        CHECK_CLOSE(y[k], seen ? real - imaginary : 0, 1e-12);
+    }
+    pyr_operator_free(&a);
+    for (int kind = 0; pyr_pattern_names[kind]; kind++) {
+        int seen = 0;
+
+        pyr_fourier_pattern(pattern, (pyr_pattern)kind, 0.7, 3, SIDE, SIDE);
+        for (int i = 0; i < SIDE * SIDE; i++) {
+            seen += !pattern[i];
+            CHECK(pattern[i] == pattern[(SIDE - i / SIDE) % SIDE * SIDE + (SIDE - i % SIDE) % SIDE]);
+        }
+        CHECK(!pattern[0]);
+        CHECK_CLOSE((double)seen / (SIDE * SIDE), 0.3, 0.1);
+    }
 }
 
 /* x of n equations m x = b by elimination (m symmetric, positive). */
@@ -773,6 +913,10 @@ static void posterior_of_a_gaussian(void)
     posterior_of(&r, &a, 0.05);
     pyr_operator_free(&a);
     CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_BLUR, 0.7, NULL, pyr_model_image(r.m, 0)));
+    posterior_of(&r, &a, 0.1);
+    pyr_operator_free(&a);
+    pyr_fourier_pattern(missing, PYR_PATTERN_RANDOM, 0.4, 1, H, W);
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_FOURIER, 0, missing, pyr_model_image(r.m, 0)));
     posterior_of(&r, &a, 0.1);
     pyr_operator_free(&a);
     rig_free(&r);
@@ -897,10 +1041,14 @@ int main(int argc, char **argv)
     RUN(colours_keep_the_grey);
     RUN(upscaling_starts_at_any_level);
     RUN(variations);
+    RUN(variations_within_a_mask);
     RUN(latents_of_a_gaussian);
     RUN(latents_of_seeds_and_files);
     RUN(great_circles);
     RUN(operators);
+    RUN(bicubic_is_pillows);
+    RUN(motion_convolves);
+    RUN(fourier_samples);
     RUN(posterior_of_a_gaussian);
     RUN(results_agree_with_what_was_seen);
     RUN(given_levels_are_of_training_images);

@@ -7,6 +7,7 @@
 #include "terminal/output.h"
 #include <inttypes.h>
 #include <math.h>
+#include <string.h>
 
 typedef struct typed {
     pyr_task_typed task;
@@ -15,7 +16,9 @@ typedef struct typed {
     int method;
     double size, share, noise, strength;
     int64_t noise_seed;
-    const char *mask;
+    const char *mask, *kernel;
+    double angle;
+    int pattern;
     bool degraded;
 } typed;
 
@@ -35,12 +38,39 @@ typedef struct inverting {
 
 /* ---- what is seen -------------------------------------------------------------------------------- */
 
+/* From a picture with zero frequency in the middle to zero frequency first. */
+static void put_zero_first(uint8_t *mask, const uint8_t *picture, int h, int w)
+{
+    for (int y = 0; y < h; y++)
+        for (int x = 0; x < w; x++)
+            mask[y * w + x] = picture[(y + h / 2) % h * w + (x + w / 2) % w];
+}
+
+static pyr_status missing_frequencies(inverting *v, uint8_t **out)
+{
+    pyr_shape s = pyr_model_image(v->t->model, 0);
+    uint8_t *picture = NULL;
+
+    PYR_TRY(pyr_new(out, (size_t)s.h * (size_t)s.w, 1, "a mask"));
+    if (!*v->o->mask) {
+        pyr_fourier_pattern(*out, (pyr_pattern)v->o->pattern, v->o->share, (uint64_t)v->o->noise_seed, s.h,
+                            s.w);
+        return PYR_OK;
+    }
+    PYR_TRY(pyr_task_mask(&picture, v->t, v->o->mask));
+    put_zero_first(*out, picture, s.h, s.w);
+    pyr_free(picture);
+    return PYR_OK;
+}
+
 /* Pixels that are not seen: those of the mask, or each with the same probability. */
 static pyr_status missing_pixels(inverting *v, uint8_t **out)
 {
     pyr_shape s = pyr_model_image(v->t->model, 0);
     size_t n = (size_t)s.h * (size_t)s.w;
 
+    if (v->o->kind == PYR_OPERATOR_FOURIER)
+        return missing_frequencies(v, out);
     if (*v->o->mask)
         return pyr_task_mask(out, v->t, v->o->mask);
     if (v->o->degraded)
@@ -56,15 +86,64 @@ static pyr_status missing_pixels(inverting *v, uint8_t **out)
     return PYR_OK;
 }
 
+/* The grey of a picture's pixels, or a line, as the kernel of motion. */
+static pyr_status make_motion(inverting *v)
+{
+    pyr_image image = {0};
+    pyr_shape in = pyr_model_image(v->t->model, 0);
+    double *kernel = NULL;
+    uint16_t *grey = NULL;
+    int h, w;
+    pyr_status status;
+
+    if (!*v->o->kernel) {
+        if (!(v->o->size >= 1 && v->o->size <= 1024))
+            return pyr_fail(PYR_E_ARG, "--size: the size of motion is %g, should be 1 to 1024 pixels",
+                            v->o->size);
+        PYR_TRY_OUT(pyr_line_kernel(&kernel, &h, v->o->size, v->o->angle));
+        w = h;
+    } else {
+        PYR_TRY_OUT(pyr_image_read(&image, v->o->kernel));
+        h = image.h;
+        w = image.w;
+        if (h > 1024 || w > 1024)
+            PYR_TRY_OUT(pyr_fail(PYR_E_SHAPE, "%s is %dx%d, a kernel should be at most 1024x1024",
+                                 v->o->kernel, h, w));
+        PYR_TRY_OUT(pyr_new(&grey, (size_t)h * (size_t)w, sizeof *grey, "a kernel"));
+        PYR_TRY_OUT(pyr_new(&kernel, (size_t)h * (size_t)w, sizeof *kernel, "a kernel"));
+        pyr_image_convert(grey, &image, 1, 16);
+        for (size_t i = 0; i < (size_t)h * (size_t)w; i++)
+            kernel[i] = grey[i];
+    }
+    status = pyr_operator_motion(&v->a, kernel, h, w, in);
+    if (status == PYR_E_ARG)
+        pyr_fail_prefix(status, "%s", v->o->kernel);
+out:
+    pyr_image_free(&image);
+    pyr_free(grey);
+    pyr_free(kernel);
+    return status;
+}
+
+static bool has_mask(int kind)
+{
+    return kind == PYR_OPERATOR_MISSING || kind == PYR_OPERATOR_FOURIER;
+}
+
 static pyr_status make_operator(inverting *v)
 {
     uint8_t *missing = NULL;
     pyr_status status;
 
-    if (*v->o->mask && v->o->kind != PYR_OPERATOR_MISSING)
-        return pyr_fail(PYR_E_ARG, "--mask is of --operator missing, the operator is %s",
+    if (*v->o->mask && !has_mask(v->o->kind))
+        return pyr_fail(PYR_E_ARG, "--mask is of --operator missing and fourier, the operator is %s",
                         pyr_operator_names[v->o->kind]);
-    if (v->o->kind == PYR_OPERATOR_MISSING)
+    if (*v->o->kernel && v->o->kind != PYR_OPERATOR_MOTION)
+        return pyr_fail(PYR_E_ARG, "--kernel is of --operator motion, the operator is %s",
+                        pyr_operator_names[v->o->kind]);
+    if (v->o->kind == PYR_OPERATOR_MOTION)
+        return make_motion(v);
+    if (has_mask(v->o->kind))
         PYR_TRY_OUT(missing_pixels(v, &missing));
     status = pyr_operator_new(&v->a, (pyr_operator_kind)v->o->kind, v->o->size, missing,
                               pyr_model_image(v->t->model, 0));
@@ -78,7 +157,7 @@ out:
 /* Number i of y. */
 static bool is_seen(const inverting *v, size_t i)
 {
-    return v->a.kind != PYR_OPERATOR_MISSING || v->a.seen[i / (size_t)v->a.out.c];
+    return !v->a.seen || v->a.seen[i / (size_t)v->a.out.c];
 }
 
 /* y = A image + noise, from a picture that is clean. */
@@ -114,6 +193,7 @@ static pyr_status read_degraded(inverting *v, const char *path)
     size_t n = pyr_count(s);
     pyr_image image = {0};
     float *pixels = NULL;
+    double *x = NULL;
     pyr_status status;
 
     PYR_TRY_OUT(pyr_task_read(&image, v->t, path));
@@ -125,8 +205,14 @@ static pyr_status read_degraded(inverting *v, const char *path)
     PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
     PYR_TRY_OUT(pyr_image_to_values(pixels, &image, s.c, v->t->model->bits));
     for (size_t i = 0; i < n; i++)
-        v->y[i] = is_seen(v, i) ? (double)pixels[i] : 0;
+        v->y[i] = v->a.kind == PYR_OPERATOR_FOURIER || is_seen(v, i) ? (double)pixels[i] : 0;
+    if (v->a.kind == PYR_OPERATOR_FOURIER) { /* its samples, of the picture that has zeros for the others */
+        PYR_TRY_OUT(pyr_new(&x, n, sizeof *x, "a picture"));
+        memcpy(x, v->y, n * sizeof *x);
+        pyr_operator_apply(&v->a, v->y, x, NULL);
+    }
 out:
+    pyr_free(x);
     pyr_free(pixels);
     pyr_image_free(&image);
     return status;
@@ -134,22 +220,30 @@ out:
 
 /* ---- what is written and said -------------------------------------------------------------------- */
 
-/* The degraded picture: into the sheet, and DIR/degraded.png. */
+/* The degraded picture (of Fourier samples what they are of, with zeros for the others): into the sheet, and
+ * DIR/degraded.png. */
 static pyr_status show(inverting *v)
 {
     pyr_shape s = v->a.out, in = v->a.in;
     size_t n = pyr_count(s);
-    float *pixels;
+    double *seen = v->y, *back = NULL;
+    float *pixels = NULL;
     pyr_status status;
 
-    PYR_TRY(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
+    PYR_TRY_OUT(pyr_new(&pixels, n, sizeof *pixels, "a picture"));
+    if (v->a.kind == PYR_OPERATOR_FOURIER) {
+        PYR_TRY_OUT(pyr_new(&back, n, sizeof *back, "a picture"));
+        pyr_operator_adjoint(&v->a, back, v->y, NULL);
+        seen = back;
+    }
     for (size_t i = 0; i < n; i++)
-        pixels[i] = (float)v->y[i];
+        pixels[i] = (float)seen[i];
     if (v->t->picture)
         PYR_TRY_OUT(pyr_tasking_show(v->t, v->t->picture, 1, in));
     PYR_TRY_OUT(pyr_tasking_show(v->t, pixels, 1, s));
     PYR_TRY_OUT(pyr_tasking_write(v->t, "degraded", pixels, s));
 out:
+    pyr_free(back);
     pyr_free(pixels);
     return status;
 }
@@ -285,13 +379,25 @@ out:
 static const pyr_option options[] = {
     OPT_CHOICE(
         typed, kind, "operator", "NAME", "blur", pyr_operator_names,
-        "what was done to the picture: a Gaussian blur, reduction to means of blocks (box), or pixels that "
-        "are missing"),
-    OPT_REAL(typed, size, "size", "S", "2", 0, 65536,
-             "standard deviation of the blur, or side of a block, in pixels"),
-    OPT_TEXT(typed, mask, "mask", "FILE", "", "picture that is white where pixels are missing"),
+        "what was done to the picture: a Gaussian blur, reduction to means of blocks (box) or by a cubic (bicubic: "
+        "super-resolution), motion blur, pixels that are missing, samples of its Fourier transform, or nothing but "
+        "noise (identity)"),
+    OPT_REAL(
+        typed, size, "size", "S", "2", 0, 65536,
+        "standard deviation of the blur, side of a block, how many times smaller (bicubic), or length of the "
+        "motion, in pixels"),
+    OPT_TEXT(typed, kernel, "kernel", "FILE", "",
+             "motion: a picture that is the blur of one point, in place of a line"),
+    OPT_REAL(typed, angle, "angle", "DEG", "0", -360, 360,
+             "motion without --kernel: direction, from the right up"),
+    OPT_TEXT(
+        typed, mask, "mask", "FILE", "",
+        "picture that is white where pixels are missing, or frequencies (of fourier, zero frequency in the "
+        "middle)"),
     OPT_REAL(typed, share, "missing", "SHARE", "0.7", 0, 1,
-             "without --mask: share of pixels that are missing, chosen at random"),
+             "without --mask: share of pixels or frequencies that are missing"),
+    OPT_CHOICE(typed, pattern, "pattern", "NAME", "random", pyr_pattern_names,
+               "fourier without --mask: which frequencies are seen, random ones or those on a spiral"),
     OPT_REAL(typed, noise, "noise", "S", "0.02", 0, 10,
              "standard deviation of the noise on the picture, whose values span -1 to 1"),
     OPT_COUNT(typed, noise_seed, "noise-seed", "N", "0", 0, 1e15,
@@ -324,6 +430,8 @@ const pyr_command pyr_command_invert = {
     .examples =
         "  pyrdiff invert shirt.png --operator blur --size 2 --noise 0.05 --network runs/fashion-mnist\n"
         "  pyrdiff invert shirt.png --operator box --size 4 --network runs/fashion-mnist --outdir out\n"
+        "  pyrdiff invert shirt.png --operator motion --kernel shake.png --network runs/fashion-mnist\n"
+        "  pyrdiff invert shirt.png --operator fourier --pattern spiral --network runs/fashion-mnist\n"
         "  pyrdiff invert holes.png --operator missing --mask mask.png --degraded --network runs/mine\n",
     .sections = pyr_all_sections,
     .options = options,

@@ -12,6 +12,7 @@
 #include "terminal/output.h"
 #include "terminal/signals.h"
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -243,6 +244,37 @@ out:
     pyr_text_free(&note);
     pyr_image_free(&grey);
     pyr_image_free(&image);
+    return status;
+}
+
+pyr_status pyr_task_strokes(float *picture, pyr_tasking *t, const char *path)
+{
+    pyr_shape s = pyr_model_image(t->model, 0);
+    size_t n = pyr_count(s), c = (size_t)s.c;
+    pyr_image image = {0};
+    float *painted = NULL; /* times its opacity, on black */
+    double black = -(ldexp(1, t->model->bits) - 1) / ldexp(1, t->model->bits);
+    pyr_status status;
+
+    PYR_TRY_OUT(read_picture(&image, t, path));
+    PYR_TRY_OUT(check_size(&image, t, path, 0, "strokes on"));
+    if (pyr_image_opaque(&image))
+        PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT,
+                             "%s has no transparent pixels: strokes are what is opaque in a picture "
+                             "that is transparent elsewhere",
+                             path));
+    PYR_TRY_OUT(bring_to_size(&image, t, 0));
+    PYR_TRY_OUT(pyr_new(&painted, n, sizeof *painted, "strokes"));
+    PYR_TRY_OUT(pyr_image_to_values(painted, &image, s.c, t->model->bits));
+    for (size_t i = 0; i < n; i++) {
+        double top = ldexp(1, image.bits) - 1,
+               opaque = pyr_image_get(&image, (i / c + 1) * (size_t)image.c - 1) / top;
+
+        picture[i] = (float)((double)painted[i] + (1 - opaque) * ((double)picture[i] - black));
+    }
+out:
+    pyr_image_free(&image);
+    pyr_free(painted);
     return status;
 }
 

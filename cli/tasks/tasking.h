@@ -83,6 +83,10 @@ pyr_status pyr_task_picture(float **out, pyr_tasking *t, const char *path, int l
  * line says how it was read where that is not plain, and when nothing is to be drawn. */
 pyr_status pyr_task_mask(uint8_t **out, pyr_tasking *t, const char *path);
 
+/* A picture file with transparency, of the size of I_0, painted over `picture` (I_0, in [-1, 1]), in place.
+ * PYR_E_FORMAT when nothing of it is transparent. */
+pyr_status pyr_task_strokes(float *picture, pyr_tasking *t, const char *path);
+
 /* Draw all seeds into t->drawn, each of the class that --class gives it, with these: coarse (one image, used
  * for all), given, hooks, mismatch (n numbers a level). */
 typedef struct pyr_task_draw {

@@ -133,7 +133,8 @@ pyr encode --decode "$tmp/codes/latents.safetensors" --network "$single"
 refuses 1 "holds latents of 3 levels, this run has 1"
 
 begin "restoring"
-for operator in blur "box --size 4" "missing --missing 0.5"; do
+for operator in blur "box --size 4" "missing --missing 0.5" "bicubic --size 2" "motion --size 4 --angle 30" \
+    "motion --kernel $pictures/small.png" "fourier --pattern spiral" "fourier --missing 0.5" "fourier --mask $pictures/half.png" identity; do
     # shellcheck disable=SC2086
     pyr invert $pictures/picture.png --operator $operator --network "$run" --seeds 0-1 --outdir "$tmp/inverse"
     gives 0
@@ -147,6 +148,31 @@ gives 0
 pyr invert $pictures/picture.png --operator missing --degraded --mask $pictures/half.png --network "$single" \
     --seeds 0 --outdir "$tmp/inverse"
 gives 0
+
+begin "denoising"
+pyr denoise $pictures/picture.png --clean --noise 0.3 --network "$run" --seeds 0-3 --outdir "$tmp/denoised"
+gives 0
+says "the mean of 4 images is off from it by"
+for name in denoise noisy mean 000003; do
+    holds test -s "$tmp/denoised/$name.png"
+done
+pyr denoise "$tmp/denoised/noisy.png" --noise 0.3 --network "$run" --seeds 0 --outdir "$tmp/denoised"
+gives 0
+
+begin "variations within a mask, after strokes"
+pyr vary $pictures/picture.png --from 1 --mask $pictures/black.png --network "$run" --seeds 3 --outdir "$tmp/masked"
+gives 0
+same_pixels $pictures/picture.png "$tmp/masked/000003.png"
+# what is painted stays painted, and black on black is black
+pyr vary $pictures/picture.png --strokes $pictures/hole.png --from 1 --mask $pictures/black.png --network "$run" --seeds 3 --outdir "$tmp/painted"
+gives 0
+holds test "$(cksum <"$tmp/painted/000003.png")" != "$(cksum <"$tmp/masked/000003.png")"
+pyr vary "$tmp/painted/000003.png" --strokes $pictures/hole.png --from 1 --mask $pictures/black.png --network "$run" --seeds 3 --outdir "$tmp/twice"
+same_pixels "$tmp/painted/000003.png" "$tmp/twice/000003.png"
+pyr vary $pictures/black.png --strokes $pictures/hole.png --from 1 --mask $pictures/black.png --network "$run" --seeds 3 --outdir "$tmp/dark"
+same_pixels $pictures/black.png "$tmp/dark/000003.png"
+pyr vary $pictures/picture.png --strokes $pictures/other.png --from 1 --network "$run"
+refuses 1 "other.png has no transparent pixels"
 
 begin "shooting"
 pyr invert $pictures/picture.png --operator blur --network "$run" --method shooting --steps 6 --seeds 0-1 --outdir "$tmp/shot"
@@ -181,6 +207,10 @@ pyr invert $pictures/picture.png --operator box --size 2.5 --network "$run"
 refuses 2 "--size: the size of box is 2.5, should be a whole number"
 pyr invert $pictures/picture.png --operator missing --degraded --network "$run"
 refuses 2 "which pixels"
+pyr invert $pictures/picture.png --operator blur --kernel $pictures/small.png --network "$run"
+refuses 2 "--kernel is of --operator motion, the operator is blur"
+pyr invert $pictures/picture.png --operator motion --kernel $pictures/black.png --network "$run"
+refuses 2 "black.png: the kernel's sum is 0, should be over 0"
 pyr invert $pictures/picture.png --operator blurr --network "$run"
 refuses 2 "blur"
 pyr invert $pictures/picture.png --network "$tmp/haar"
