@@ -17,6 +17,7 @@ static const char *const seeds[][2] = {
     {"interpolate", "a.png\nb.png\n--network\nr\n--frames\n8"},
     {"encode", "a.png\n--network\nr\n--backend\nref"},
     {"invert", "a.png\n--network\nr\n--operator\nblur\n--size\n2.5"},
+    {"denoise", "a.png\n--network\nr\n--noise\n0.3\n--clean"},
     {"decompose", "a.png\n--levels\n3\n--filter\nhaar"},
     {"reconstruct", "codes\na.png"},
     {"info", "--data\nd\n--resize\n32x32"},
