@@ -224,7 +224,7 @@ static pyr_status facts_of_run(pyrdiff_model_facts *f, const pyrdiff_model *m, i
     *f = (pyrdiff_model_facts){.levels = levels,
                                .level = run->only,
                                .bits = run->bits,
-                               .classes = run->classes,
+                               .classes = run->class_list.n,
                                .batch = run->batch * m->k->lanes,
                                .hash = run->hash,
                                .bytes = pyr_model_bytes(run),

@@ -79,6 +79,11 @@ static pyr_status check_levels(const pyr_model *model)
                             "level %d is sampled with guidance %g, which has no likelihood: set "
                             "sampler.guidance to 1",
                             i, level->settings.sampler_guidance);
+        if (level->settings.classifier_scale > 0)
+            return pyr_fail(PYR_E_CONFIG,
+                            "level %d is guided by a classifier, which has no likelihood: set "
+                            "sampler.classifier_scale to 0",
+                            i);
         if (level->condition.c && level->settings.sampler_augmentation > 0)
             return pyr_fail(PYR_E_CONFIG,
                             "level %d is sampled with noise on its condition, which is not the likelihood's "

@@ -59,16 +59,21 @@ static pyr_status check_network(const pyr_level *level, const char *path)
     return PYR_OK;
 }
 
-/* "heun 18", or "heun 18 guidance 2" */
-static void put_words(char *words, size_t size, const pyr_level *level)
+/* "heun 18", "heun 18 guidance 2 rescale 0.7 classifier 1" */
+static void put_words(char words[PYR_SAMPLER_WORDS], const pyr_level *level)
 {
-    char sampler[80];
+    const pyr_level_settings *s = &level->settings;
+    char sampler[80], guidance[32] = "", rescale[32] = "", classifier[32] = "";
 
-    pyr_sampler_words(sampler, sizeof sampler, &level->settings.sampler);
-    if (pyr_level_guided(level, -1))
-        snprintf(words, size, "%s guidance %g", sampler, level->settings.sampler_guidance);
-    else
-        snprintf(words, size, "%s", sampler);
+    pyr_sampler_words(sampler, sizeof sampler, &s->sampler);
+    if (pyr_level_guided(level, -1)) {
+        snprintf(guidance, sizeof guidance, " guidance %g", s->sampler_guidance);
+        if (s->guidance_rescale > 0)
+            snprintf(rescale, sizeof rescale, " rescale %g", s->guidance_rescale);
+    }
+    if (s->classifier_scale > 0)
+        snprintf(classifier, sizeof classifier, " classifier %g", s->classifier_scale);
+    snprintf(words, PYR_SAMPLER_WORDS, "%s%s%s%s", sampler, guidance, rescale, classifier);
 }
 
 /* The level as its files say it is, in the run's pyramid (which the first level that is opened makes); what
@@ -169,6 +174,44 @@ out:
     return status;
 }
 
+/* What sampler.classifier_scale is guided by. Its classes are the model's where the networks know none. */
+static pyr_status open_classifier(pyr_model *m, pyr_sampled_level *s, const char *run)
+{
+    pyr_noise_classifier *c = &s->classifier;
+    int index = s->level.facts.index;
+    char *folder;
+    pyr_status status;
+
+    if (!(s->level.settings.classifier_scale > 0))
+        return PYR_OK;
+    PYR_TRY(pyr_run_level(&folder, run, index));
+    status = pyr_noise_classifier_new(c, m->k, &s->level, folder, run, m->batch);
+    pyr_free(folder);
+    PYR_TRY(status);
+    s->denoiser.classifier = c;
+    m->hash = pyr_hash(m->hash, &c->hash, sizeof c->hash);
+    return PYR_OK;
+}
+
+/* When all levels are open. */
+static pyr_status join_classifiers(pyr_model *m, const char *run)
+{
+    for (int i = 0; i < m->levels; i++) {
+        if (!pyr_model_has(m, i) || !m->level[i].denoiser.classifier)
+            continue;
+        const pyr_class_list *own = &m->level[i].classifier.classes;
+
+        if (!m->class_list.n)
+            PYR_TRY(pyr_class_list_copy(&m->class_list, own));
+        else if (m->class_list.n != own->n)
+            return pyr_fail(PYR_E_CONFIG,
+                            "the classifier of level %d tells %d classes, the run has %d: pyrdiff classifier "
+                            "--noise --network %s --level %d trains it again",
+                            i, own->n, m->class_list.n, PYR_SHELL(run), i);
+    }
+    return PYR_OK;
+}
+
 static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, const pyr_config *config,
                              int index, pyr_level_facts *first)
 {
@@ -191,10 +234,11 @@ static pyr_status open_level(pyr_model *m, const char *run, const char *weaker, 
     if (level.facts.classes > m->classes)
         m->classes = level.facts.classes;
     PYR_TRY_OUT(join_classes(m, &level.facts, &files));
-    put_words(m->sampler[index], sizeof m->sampler[index], &level);
+    put_words(m->sampler[index], &level);
     PYR_TRY_OUT(pyr_sampled_level_new(&m->level[index], m->k, &level, &files, NULL, m->batch));
     PYR_TRY_OUT(pyr_params_hash(&m->hash, &m->level[index].params, m->k, m->level[index].block));
     PYR_TRY_OUT(read_measured(m, &m->level[index], run));
+    PYR_TRY_OUT(open_classifier(m, &m->level[index], run));
     if (weaker) {
         PYR_TRY_OUT(open_weaker(m, weaker, config, &level));
         m->level[index].weaker = &m->weaker[index];
@@ -254,6 +298,7 @@ static pyr_status open_all(pyr_model *m, const char *run, const char *weaker, co
     for (int i = m->levels - 1; i >= 0; i--)
         if (pyr_model_has(m, i))
             PYR_TRY(open_level(m, run, weaker, config, i, &first));
+    PYR_TRY(join_classifiers(m, run));
     return allocate(m);
 }
 
@@ -354,8 +399,10 @@ size_t pyr_model_bytes(const pyr_model *m)
 
     for (int i = 0; i < m->levels; i++)
         if (pyr_model_has(m, i))
-            bytes += pyr_denoiser_bytes(&m->level[i].denoiser).total +
-                     m->level[i].params.count * pyr_type_size(m->k->real);
+            bytes +=
+                pyr_denoiser_bytes(&m->level[i].denoiser).total +
+                m->level[i].params.count * pyr_type_size(m->k->real) +
+                (m->level[i].denoiser.classifier ? pyr_noise_classifier_bytes(&m->level[i].classifier) : 0);
     for (int i = 0; m->weaker && i < m->levels; i++)
         if (pyr_model_has(m, i))
             bytes += pyr_denoiser_bytes(&m->weaker[i].denoiser).total +
@@ -372,6 +419,11 @@ static pyr_status check_guidance(const pyr_model *m, bool has_class)
         double guidance = guidance_of(m, i);
 
         any = any || guidance != 1;
+        if (pyr_model_has(m, i) && m->level[i].denoiser.classifier && !has_class)
+            return pyr_fail(PYR_E_ARG,
+                            "the classifier_scale of level %d is %g: towards which class? Add --class N, or "
+                            "--classifier-scale 0",
+                            i, m->level[i].classifier.scale);
         if (m->weaker || guidance == 1)
             continue;
         if (m->classes == 0)
@@ -463,7 +515,7 @@ static pyr_status draw_level(lane_memory *w, const pyr_model_stage *stage, const
         add_noise(m, w, level, draw, s->level.settings.sampler_augmentation);
         with.condition = w->noisy;
     }
-    with.rows = s->level.facts.classes ? draw->rows : NULL;
+    with.rows = pyr_level_takes_class(s) ? draw->rows : NULL;
     if (hooks && hooks->before)
         PYR_TRY(hooks->before(hooks->ctx, stage, &with));
     PYR_TRY(pyr_level_sample(s, k, &with, w->variable));

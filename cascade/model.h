@@ -8,6 +8,8 @@
 #include "cascade/run.h"
 #include "levels/level_sample.h"
 
+enum { PYR_SAMPLER_WORDS = 144 };
+
 /* To be read alone, and of `level` what its graphs run on by one lane at a time. */
 typedef struct pyr_model {
     pyr_kernels *k; /* borrowed */
@@ -15,14 +17,15 @@ typedef struct pyr_model {
     int levels;                /* of the pyramid */
     int only;                  /* the one level that was opened; -1: all */
     int bits;                  /* of the data's samples, 8 or 16 */
-    int classes;               /* 0: unconditional */
+    int classes;               /* that its networks know; 0: they are unconditional */
     int batch;                 /* images a lane takes at a time */
-    pyr_class_list class_list; /* of all opened levels together */
+    pyr_class_list class_list; /* of all opened levels together; without networks that know any, those of the
+                                  classifiers that guide them */
     pyr_sampled_level *level;  /* [levels] */
     pyr_sampled_level *weaker; /* [levels], or NULL */
     uint64_t hash; /* of all weights (as numbers, not as files): identifies the model that made a picture */
-    char sampler[PYR_MAX_LEVELS][104]; /* words: "heun 18", "heun 18 guidance 2" */
-    struct pyr_model_lane *memory;     /* [lane] */
+    char sampler[PYR_MAX_LEVELS][PYR_SAMPLER_WORDS]; /* "heun 18", "heun 18 guidance 2" */
+    struct pyr_model_lane *memory;                   /* [lane] */
     size_t lane_bytes;
 } pyr_model;
 

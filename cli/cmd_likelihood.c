@@ -266,6 +266,7 @@ static void plain_sampling(pyr_config *config)
 {
     for (int i = 0; i < config->pyramid.levels; i++) {
         config->level[i].sampler_guidance = 1;
+        config->level[i].classifier_scale = 0;
         config->level[i].sampler_augmentation = 0;
     }
 }

@@ -30,10 +30,18 @@ const pyr_option pyr_guidance_options[] = {
         "first, or one for all; 1: none; without it, as the run is configured"),
     OPT_TEXT(pyr_typed_guidance, interval, "guidance-interval", "LO-HI", "",
              "guide at these noise levels only, in standard deviations of the level: 0.3-5"),
+    OPT_TEXT(pyr_typed_guidance, rescale, "guidance-rescale", "PHI,PHI,PHI", "",
+             "take back so much of the spread that guidance adds: 0 nothing, 1 all; a number for each level, "
+             "coarsest first, or one for all"),
     OPT_TEXT(
         pyr_typed_guidance, gnet, "gnet", "RUN", "",
         "autoguidance: guide away from this run, which has the same pyramid and data but weaker networks, "
         "smaller or trained for a shorter time"),
+    OPT_TEXT(
+        pyr_typed_guidance, classifier, "classifier-scale", "G,G,G", "",
+        "guide towards the class by the gradient of the levels' classifiers (pyrdiff classifier --noise), "
+        "also a run without classes; 1: by Bayes' rule; 0: none; a number for each level, coarsest first, or "
+        "one for all; without it, as the run is configured"),
     {0},
 };
 
@@ -108,6 +116,12 @@ pyr_status pyr_set_guidance(const pyr_typed_guidance *typed, int levels, pyr_set
     if (*typed->amount)
         PYR_TRY(set_numbers(&(number_list){"--guidance", "guidance", "", false, 0, 1000}, typed->amount,
                             levels, set, ctx));
+    if (*typed->rescale)
+        PYR_TRY(set_numbers(&(number_list){"--guidance-rescale", "guidance_rescale", "", false, 0, 1},
+                            typed->rescale, levels, set, ctx));
+    if (*typed->classifier)
+        PYR_TRY(set_numbers(&(number_list){"--classifier-scale", "classifier_scale", "", false, 0, 1000},
+                            typed->classifier, levels, set, ctx));
     if (!*typed->interval)
         return PYR_OK;
     if (pyr_parse_interval(typed->interval, &lo, &hi) != PYR_OK)

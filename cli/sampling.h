@@ -14,7 +14,7 @@ typedef struct pyr_typed_sampling {
 extern const pyr_option pyr_sampling_options[];
 
 typedef struct pyr_typed_guidance {
-    const char *amount, *interval, *gnet;
+    const char *amount, *interval, *rescale, *gnet, *classifier;
 } pyr_typed_guidance;
 extern const pyr_option pyr_guidance_options[];
 

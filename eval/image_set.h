@@ -40,7 +40,7 @@ typedef struct pyr_image_set {
                                           finest .. pyr_image_set_checked - 1 */
     int kept;                          /* min(n, PYR_KEPT_IMAGES) */
     float *first[PYR_MAX_LEVELS];      /* the first images of each level, in [-1, 1]; owned */
-    char sampler[PYR_MAX_LEVELS][104]; /* words of each level's sampler */
+    char sampler[PYR_MAX_LEVELS][PYR_SAMPLER_WORDS]; /* words of each level's sampler */
     double flop[PYR_MAX_LEVELS];       /* of one image, per level */
     int steps[PYR_MAX_LEVELS];         /* of each level's sampler */
     int nfe[PYR_MAX_LEVELS];           /* network evaluations of one image, per level */

@@ -72,6 +72,24 @@ pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, 
     return PYR_OK;
 }
 
+pyr_status pyr_class_list_copy(pyr_class_list *out, const pyr_class_list *from)
+{
+    size_t n = (size_t)from->n;
+
+    PYR_TRY(list_new(out, from->n, from->none ? -1 : 0));
+    if (from->images) {
+        PYR_TRY(pyr_new(&out->images, n, sizeof *out->images, "classes"));
+        memcpy(out->images, from->images, n * sizeof *out->images);
+    }
+    for (int i = 0; from->name && i < from->n; i++)
+        if (from->name[i])
+            PYR_TRY(name_class(out, i, from->name[i], strlen(from->name[i])));
+    if (n)
+        memcpy(out->can, from->can, n * sizeof *out->can);
+    out->n_can = from->n_can;
+    return PYR_OK;
+}
+
 void pyr_class_list_free(pyr_class_list *list)
 {
     for (int i = 0; list->name && i < list->n; i++)

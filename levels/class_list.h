@@ -25,6 +25,8 @@ typedef struct pyr_class_list {
 pyr_status pyr_class_list_of_data(pyr_class_list *out, const pyr_dataset *data, double class_dropout);
 /* n classes of which no more is known. */
 pyr_status pyr_class_list_plain(pyr_class_list *out, int n, double class_dropout);
+/* PYR_E_NOMEM. The caller frees *out, on failure too. */
+pyr_status pyr_class_list_copy(pyr_class_list *out, const pyr_class_list *from);
 void pyr_class_list_free(pyr_class_list *list); /* back to {0}; no-op on {0} */
 
 /* To and from the metadata of a level's weights. Written: counts ("5 0 7"), and names, where there are any, a

@@ -193,6 +193,10 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
                           .noise_channel = -1};
     PYR_TRY(new_levels(out));
     PYR_TRY(pyr_new(&out->labels, places, sizeof *out->labels, "classes"));
+    PYR_TRY(pyr_new(&out->pull, (size_t)k->lanes * (size_t)batch, sizeof *out->pull, "guidance"));
+    if (guided && level->settings.guidance_rescale > 0)
+        PYR_TRY(pyr_guidance_rescale_new(&out->rescale, k, level->settings.guidance_rescale, batch,
+                                         pyr_count(level->variable), gradient != PYR_GRADIENT_NONE));
     if (gradient != PYR_GRADIENT_NONE)
         PYR_TRY(pyr_new(&out->weight, (size_t)k->lanes * (size_t)batch, sizeof *out->weight, "guidance"));
     if (guided && !both && !level->weaker) {
@@ -208,7 +212,7 @@ pyr_status pyr_denoiser_new(pyr_denoiser *out, pyr_kernels *k, pyr_params *param
 
 bool pyr_denoiser_recordable(const pyr_denoiser *d)
 {
-    return !d->kept;
+    return !d->kept && !d->rescale.k && !d->classifier;
 }
 
 void pyr_denoiser_free(pyr_denoiser *d)
@@ -221,6 +225,8 @@ void pyr_denoiser_free(pyr_denoiser *d)
     pyr_free(d->weight);
     free_levels(d);
     pyr_free(d->labels);
+    pyr_free(d->pull);
+    pyr_guidance_rescale_free(&d->rescale);
     *d = (pyr_denoiser){0};
 }
 
@@ -240,7 +246,7 @@ pyr_graph_memory pyr_denoiser_bytes(const pyr_denoiser *d)
         more = pyr_graph_bytes(d->conditioner);
     bytes.arena += more.arena;
     bytes.packed += more.packed;
-    bytes.total += more.total;
+    bytes.total += more.total + pyr_guidance_rescale_bytes(&d->rescale);
     return bytes;
 }
 
@@ -248,6 +254,8 @@ double pyr_denoiser_flop(const pyr_denoiser *d, int evaluations)
 {
     double flop = evaluations * pyr_graph_flop(d->g);
 
+    if (d->classifier)
+        flop += evaluations * pyr_noise_classifier_flop(d->classifier);
     return d->conditioner ? flop + pyr_graph_flop(d->conditioner) : flop;
 }
 
@@ -309,6 +317,8 @@ pyr_status pyr_denoiser_begin(const pyr_denoising *call)
 
     if (d->label >= 0)
         put_labels(call, true);
+    if (d->classifier && call->rows)
+        PYR_TRY(pyr_noise_classifier_begin(d->classifier, call->lane, call->n, call->rows, call->condition));
     if (call->weaker)
         PYR_TRY(pyr_denoiser_begin(call->weaker));
     if (!d->conditioner)
@@ -453,9 +463,9 @@ static void guided_images(const pyr_denoising *call, const double *s, bool *any,
     }
 }
 
-pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, void *out)
+/* out (not `with` or `other`, but x may be) = D_this, or where guidance acts what it makes of both. */
+static pyr_status guide(const pyr_denoising *call, const void *x, const double *s, void *out)
 {
-    const pyr_denoising *call = denoising;
     pyr_denoiser *d = call->denoiser;
     pyr_kernels *k = d->k;
     size_t size = pyr_count(d->level->variable), bytes = size * pyr_type_size(k->real);
@@ -464,15 +474,17 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
 
     guided_images(call, s, &any, &all);
     PYR_TRY(evaluate(call, x, s, &with));
-    if (!any) {
-        pyr_copy(k, out, with, (size_t)call->n * bytes);
-        return PYR_OK;
-    }
-    if (!both_in_one(d) && !call->weaker) { /* the same graph comes once more, x is still needed */
+    if (any && !both_in_one(d) && !call->weaker) { /* the same graph comes once more, x is still needed */
         void *kept = d->kept[call->lane];
 
         pyr_copy(k, kept, with, (size_t)call->n * bytes);
         with = kept;
+    }
+    if (d->rescale.k)
+        pyr_guidance_rescale_before(&d->rescale, call->lane, call->n, s, x, with);
+    if (!any) {
+        pyr_copy(k, out, with, (size_t)call->n * bytes);
+        return PYR_OK;
     }
     PYR_TRY(evaluate_other(call, x, s, with, &other));
     for (int i = 0; i < call->n && !all; i++) {
@@ -485,5 +497,36 @@ pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, vo
     if (all)
         pyr_combine(k, out, 2, (double[]){d->guidance, 1 - d->guidance}, (const void *const[]){with, other},
                     (size_t)call->n * size);
+    return PYR_OK;
+}
+
+/* The gradient of the classifier at x, and how much of it; whether there is any. */
+static pyr_status find_pull(const pyr_denoising *call, const void *x, const double *s, bool *any)
+{
+    pyr_denoiser *d = call->denoiser;
+    double *pull = d->pull + call->lane * d->batch;
+
+    *any = false;
+    for (int i = 0; i < call->n; i++) {
+        pull[i] = d->classifier && call->rows && inside(d->lo, d->hi, s[i])
+                      ? d->classifier->scale * s[i] * s[i]
+                      : 0;
+        *any |= pull[i] != 0;
+    }
+    return *any ? pyr_noise_classifier_gradient(d->classifier, call->lane, call->n, x, s) : PYR_OK;
+}
+
+pyr_status pyr_denoiser_call(void *denoising, const void *x, const double *s, void *out)
+{
+    const pyr_denoising *call = denoising;
+    pyr_denoiser *d = call->denoiser;
+    bool pulled;
+
+    PYR_TRY(find_pull(call, x, s, &pulled));
+    PYR_TRY(guide(call, x, s, out));
+    if (d->rescale.k)
+        PYR_TRY(pyr_guidance_rescale_apply(&d->rescale, call->lane, call->n, out));
+    if (pulled)
+        pyr_noise_classifier_add(d->classifier, call->lane, call->n, d->pull + call->lane * d->batch, out);
     return PYR_OK;
 }

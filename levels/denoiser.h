@@ -11,12 +11,18 @@
  * - D_other) with D_other the same network without a class, or a weaker network. It may be limited to an
  * interval of noise levels (Kynkaanniemi et al. 2024); outside D = D_this alone is computed. Without an
  * interval, and with one network, both are places of one batch: images with their classes, then the same
- * images with the row that stands for no class. */
+ * images with the row that stands for no class. What guidance made too strong may be rescaled
+ * (guidance_rescale.h).
+ *
+ * Guidance by a classifier's gradient (noise_classifier.h) is added to that, whatever the network knows of
+ * classes, in the same interval. */
 #ifndef PYR_LEVELS_DENOISER_H
 #define PYR_LEVELS_DENOISER_H
 
 #include "graph/graph.h"
+#include "levels/guidance_rescale.h"
 #include "levels/level.h"
+#include "levels/noise_classifier.h"
 
 /* A lane's noise levels as the mixes and the time embedding of the graph read them: for each
  * place [in 0], for each [skip out], for each its time; numbers of the table's `real`. */
@@ -46,10 +52,13 @@ typedef struct pyr_denoiser {
     double lo, hi;   /* noise levels that it acts at */
     pyr_denoiser_gradient gradient;
     double *weight; /* of D_this in the last call's images, batch of each lane; NULL without gradient */
-    pyr_denoiser_lane *levels; /* [lane] */
-    void *units;               /* laid out as the lanes' noise levels; backend memory */
-    uint32_t *labels;          /* places of each lane */
-    void **kept;               /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
+    pyr_noise_classifier *classifier; /* borrowed, set by the owner before the first begin; NULL: none */
+    double *pull;                     /* G s^2 of the classifier in the last call, batch of each lane */
+    pyr_guidance_rescale rescale;     /* {0}: none */
+    pyr_denoiser_lane *levels;        /* [lane] */
+    void *units;                      /* laid out as the lanes' noise levels; backend memory */
+    uint32_t *labels;                 /* places of each lane */
+    void **kept; /* [lane]: D_this while the same graph computes D_other; NULL: not needed */
     pyr_value x, mix_in, mix_out, time, label, d;
     pyr_value features;                         /* input of g: what conv_in makes of the condition */
     pyr_value condition, noise_channel, result; /* of `conditioner` */

@@ -438,19 +438,15 @@ static pyr_status read_tensor(const pyr_safetensors *file, const char *name, dou
 static pyr_status check_facts(const pyr_level *level, const pyr_level_facts *facts, const char *path,
                               const char *run)
 {
-    const pyr_level_facts *own = &level->facts;
-    bool same = facts->index == own->index && facts->levels == own->levels && facts->h == own->h &&
-                facts->w == own->w && facts->c == own->c && facts->filter == own->filter &&
-                facts->data == own->data && facts->bands == own->bands;
+    int index = level->facts.index;
 
-    for (int b = 0; same && b < own->bands; b++)
-        same = facts->mean[b] == own->mean[b] && facts->std[b] == own->std[b];
-    return same ? PYR_OK
-                : pyr_fail(
-                      PYR_E_FORMAT,
-                      "%s was measured for another level, other data or another standardisation than level "
-                      "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
-                      path, own->index, PYR_SHELL(run), own->index);
+    return pyr_facts_same_variable(facts, &level->facts)
+               ? PYR_OK
+               : pyr_fail(
+                     PYR_E_FORMAT,
+                     "%s was measured for another level, other data or another standardisation than level "
+                     "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
+                     path, index, PYR_SHELL(run), index);
 }
 
 static pyr_status read_all(pyr_gaussian *g, const pyr_level *level, const pyr_safetensors *file,

@@ -450,6 +450,16 @@ pyr_status pyr_facts_read(pyr_level_facts *f, const pyr_safetensors *file, const
     return PYR_OK;
 }
 
+bool pyr_facts_same_variable(const pyr_level_facts *a, const pyr_level_facts *b)
+{
+    bool same = a->index == b->index && a->levels == b->levels && a->h == b->h && a->w == b->w &&
+                a->c == b->c && a->filter == b->filter && a->data == b->data && a->bands == b->bands;
+
+    for (int i = 0; same && i < a->bands; i++)
+        same = a->mean[i] == b->mean[i] && a->std[i] == b->std[i];
+    return same;
+}
+
 pyr_status pyr_facts_match(const pyr_level_facts *a, const char *name_a, const pyr_level_facts *b,
                            const char *name_b)
 {

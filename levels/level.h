@@ -85,6 +85,8 @@ pyr_status pyr_facts_write(const pyr_level_facts *facts, pyr_st_pair pairs[PYR_F
                            pyr_text *text);
 /* PYR_E_FORMAT when the file's metadata lack them: then it is not a level of ours. */
 pyr_status pyr_facts_read(pyr_level_facts *out, const pyr_safetensors *file, const char *path);
+/* Whether both are of one variable: the same level of the same data, pyramid and standardisation. */
+bool pyr_facts_same_variable(const pyr_level_facts *a, const pyr_level_facts *b);
 /* PYR_E_CONFIG with the reason unless the two can stand in one pyramid. */
 pyr_status pyr_facts_match(const pyr_level_facts *a, const char *name_a, const pyr_level_facts *b,
                            const char *name_b);

@@ -73,7 +73,13 @@ void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
     pyr_release(k, s->block);
     pyr_release(k, s->vector);
     pyr_gaussian_free(&s->gaussian);
+    pyr_noise_classifier_free(&s->classifier);
     *s = (pyr_sampled_level){0};
+}
+
+bool pyr_level_takes_class(const pyr_sampled_level *s)
+{
+    return s->level.facts.classes || s->denoiser.classifier;
 }
 
 /* Of the denoiser. */

@@ -29,6 +29,8 @@ typedef struct pyr_sampled_level {
     pyr_gaussian gaussian;
     /* What ancestral sampling of a measured variance goes by (pyr_sampler_measured); n 0 after _new. */
     pyr_score_moments moments;
+    /* Empty after _new; one that the caller made is owned, and the denoiser's `classifier` is to lead to it. */
+    pyr_noise_classifier classifier;
     pyr_level_recording *recordings;    /* [lane] */
     struct pyr_sampled_level *weaker;   /* what guidance leads away from, borrowed; NULL: there is none */
     _Atomic int64_t drawn, evaluations; /* so far, of rk45 */
@@ -40,6 +42,9 @@ typedef struct pyr_sampled_level {
 pyr_status pyr_sampled_level_new(pyr_sampled_level *out, pyr_kernels *k, const pyr_level *level,
                                  const pyr_unet_files *files, const void *block, int batch);
 void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k);
+
+/* Whether an image's class means something to it: to its network, or to a classifier that guides it. */
+bool pyr_level_takes_class(const pyr_sampled_level *s);
 
 /* Cost of one image: evaluations of the network (with guidance each counts twice), floating-point
  * operations. Of rk45, which knows only afterwards: the mean of the images drawn so far; 0: none yet. */

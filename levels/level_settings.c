@@ -141,6 +141,11 @@ static const pyr_setting rows[] = {
      "guidance acts at noise levels from this"},
     {"sampler.guidance_max", PYR_SETTING_REAL, AT(guidance_max), 0, 1e6, "0", NULL,
      "guidance acts at noise levels up to this; 0: no end"},
+    {"sampler.guidance_rescale", PYR_SETTING_REAL, AT(guidance_rescale), 0, 1, "0", NULL,
+     "how much of the spread that guidance adds is taken back: phi of Lin et al. 2024; 0: nothing, 1: all"},
+    {"sampler.classifier_scale", PYR_SETTING_REAL, AT(classifier_scale), 0, 1000, "0", NULL,
+     "guidance towards the class by the gradient of a classifier (pyrdiff classifier --noise), also where the "
+     "network knows no classes; 1: by Bayes' rule, 0: none"},
 
     {"share", PYR_SETTING_REAL, AT(share), 0, 1e6, "1", NULL, "part of the duration that this level gets"},
     {"batch", PYR_SETTING_INT, AT(batch), 1, 1 << 20, "128", NULL, "images per step"},

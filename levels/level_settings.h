@@ -50,6 +50,8 @@ typedef struct pyr_level_settings {
     double sampler_augmentation;                 /* noise on the condition in sampling, in image units */
     double sampler_guidance;                     /* G; 1: none */
     double guidance_min, guidance_max;           /* the noise levels that it acts at; max 0: no end */
+    double guidance_rescale;                     /* phi, 0 .. 1; 0: none */
+    double classifier_scale;                     /* of a classifier's gradient; 0: none */
 
     /* training */
     double share;

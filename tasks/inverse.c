@@ -370,6 +370,7 @@ pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_pr
 
         PYR_TRY_OUT(pyr_denoiser_new(&in->denoiser[i], k, &s->params, &s->level, m->batch, true));
         PYR_TRY_OUT(pyr_denoiser_pack(&in->denoiser[i], s->block));
+        in->denoiser[i].classifier = s->denoiser.classifier;
     }
     PYR_TRY_OUT(pyr_new(&in->lane, (size_t)k->lanes, sizeof *in->lane, "an inverse problem"));
     for (int i = 0; i < k->lanes; i++)

@@ -124,7 +124,7 @@ static pyr_status flow_new(flow *f, const encoding *e, int level, int lane, int 
     PYR_TRY(pyr_new(&f->rows, (size_t)n, sizeof *f->rows, "images to encode"));
     PYR_TRY(pyr_new(&f->host, (size_t)n * (size > condition ? size : condition), sizeof *f->host,
                     "images to encode"));
-    if (s->level.facts.classes && e->label >= 0) {
+    if (pyr_level_takes_class(s) && e->label >= 0) {
         for (int i = 0; i < n; i++)
             f->rows[i] = (uint32_t)e->label;
         f->denoising.rows = f->rows;

@@ -3,11 +3,13 @@
 #include "tests/backends.h"
 #include "tests/check.h"
 #include "tests/level_data.h"
+#include "tests/noise_classifier_file.h"
 
 #include "levels/denoiser_gradient.h"
 #include "levels/level.h"
 
-enum { BATCH = 3, CASES = 8 };
+/* 8 and on: with rescaled guidance, guidance by a classifier, and both. */
+enum { BATCH = 3, CASES = 12, RESCALED = 8, CLASSIFIED = 10 };
 
 /* A level of random weights, without a data set. */
 typedef struct world {
@@ -15,7 +17,8 @@ typedef struct world {
     pyr_pyramid *pyramid;
     pyr_level level;
     pyr_params params;
-    pyr_denoiser denoiser, weaker; /* weaker: the same network with other weights, variant 7 */
+    pyr_denoiser denoiser, weaker; /* weaker: the same network with other weights */
+    pyr_noise_classifier classifier;
     void *block, *weaker_block, *x, *v, *out, *condition;
     size_t n, n_condition;
 } world;
@@ -57,15 +60,29 @@ static void stir(world *w)
     pyr_free(noise);
 }
 
+static bool is_guided(int variant)
+{
+    return variant == 3 || (variant >= 6 && variant != CLASSIFIED);
+}
+
+static bool has_weaker(int variant)
+{
+    return variant == 7 || variant == RESCALED + 1;
+}
+
 static pyr_level_settings settings_of_case(int variant)
 {
     pyr_level_settings s = settings_of();
 
-    s.classes = variant >= 2;
+    s.classes = variant >= 2 && variant != CLASSIFIED;
     s.augmentation_channel = variant == 1;
-    if (variant == 3 || variant >= 6)
+    if (is_guided(variant))
         s.sampler_guidance = 2.5;
-    if (variant == 6) { /* the middle one of the noise levels */
+    if (variant >= RESCALED && is_guided(variant))
+        s.guidance_rescale = variant == RESCALED ? 1 : 0.7;
+    if (variant >= CLASSIFIED)
+        s.classifier_scale = 3;
+    if (variant == 6 || variant == CASES - 1) { /* the middle one of the noise levels */
         s.guidance_min = 0.3;
         s.guidance_max = 2;
     }
@@ -96,13 +113,22 @@ static bool world_open(world *w, const char *backend, int lanes, int variant)
     CHECK_OK(pyr_pyramid_new(&w->pyramid, w->k, &p, H, W, C));
     CHECK_OK(pyr_level_init(&w->level, &s, w->pyramid, variant == 2 ? 1 : 0, 4, 1));
     w->level.facts.condition_std = 0.7;
-    w->level.weaker = variant == 7;
+    for (int b = 0; b < w->level.facts.bands; b++)
+        w->level.facts.std[b] = 0.3 + 0.1 * b;
+    w->level.weaker = has_weaker(variant);
     CHECK_OK(pyr_denoiser_new(&w->denoiser, w->k, &w->params, &w->level, BATCH, true));
-    if (variant == 7)
+    if (has_weaker(variant))
         CHECK_OK(pyr_denoiser_new(&w->weaker, w->k, &w->params, &w->level, BATCH, true));
     CHECK_OK(pyr_alloc(w->k, &w->block, w->params.count * real, "parameters"));
     CHECK_OK(pyr_alloc(w->k, &w->weaker_block, w->params.count * real, "parameters"));
     stir(w);
+    if (variant >= CLASSIFIED) {
+        const char *folder = folder_of("classifier");
+
+        write_classifier(folder, w->k, &w->level, 4);
+        CHECK_OK(pyr_noise_classifier_new(&w->classifier, w->k, &w->level, folder, "run", BATCH));
+        w->denoiser.classifier = &w->classifier;
+    }
     w->n = pyr_count(w->level.variable);
     w->n_condition = pyr_count(w->level.condition);
     CHECK_OK(pyr_alloc(w->k, &w->x, BATCH * w->n * real, "x"));
@@ -118,6 +144,7 @@ static void world_close(world *w)
         return;
     pyr_denoiser_free(&w->denoiser);
     pyr_denoiser_free(&w->weaker);
+    pyr_noise_classifier_free(&w->classifier);
     pyr_params_free(&w->params);
     pyr_release(w->k, w->block);
     pyr_release(w->k, w->weaker_block);
@@ -142,7 +169,8 @@ static void call(world *w, int lane, int first, int n, double shift, double *d, 
                                .lane = lane,
                                .n = n,
                                .condition = w->n_condition ? w->condition : NULL,
-                               .rows = w->level.facts.classes ? rows + first : NULL};
+                               .rows =
+                                   w->level.facts.classes || w->denoiser.classifier ? rows + first : NULL};
     pyr_denoising weaker = denoising;
 
     some(x, all, 1, 1);
@@ -179,7 +207,7 @@ static void against_differences(void)
         double *d, *g, *up, *down, *u, *v;
 
         CHECK(world_open(&w, "ref-double", 1, variant));
-        CHECK((w.denoiser.guidance != 1) == (variant == 3 || variant >= 6));
+        CHECK((w.denoiser.guidance != 1) == is_guided(variant));
         d = numbers(BATCH * w.n);
         g = numbers(BATCH * w.n);
         up = numbers(BATCH * w.n);
@@ -199,7 +227,9 @@ static void against_differences(void)
                 by_gradient += u[j] * g[j];
             }
             CHECK(fabs(by_difference) > 1e-3);
-            CHECK_CLOSE(by_gradient, by_difference, 2e-7 * (1 + fabs(by_difference)));
+            /* the classifier's second derivatives are differences themselves */
+            CHECK_CLOSE(by_gradient, by_difference,
+                        (variant >= CLASSIFIED ? 2e-5 : 2e-7) * (1 + fabs(by_difference)));
         }
         pyr_free(d);
         pyr_free(g);
@@ -232,15 +262,17 @@ static void backends_agree(void)
         for (size_t b = 0; b < sizeof others / sizeof *others; b++) {
             world w;
 
+            double tolerance = fmax(others[b].tolerance, variant >= CLASSIFIED ? 5e-3 : 0);
+
             if (!world_open(&w, others[b].name, 2, variant))
                 continue;
             for (int lane = 0; lane < 2; lane++) {
                 call(&w, lane, 0, BATCH, 0, got_d, got_g);
                 near(others[b].name, got_d, d, BATCH * w.n, others[b].tolerance);
-                near(others[b].name, got_g, g, BATCH * w.n, others[b].tolerance);
+                near(others[b].name, got_g, g, BATCH * w.n, tolerance);
                 for (int i = 0; i < BATCH; i++)
                     call(&w, lane, i, 1, 0, got_d, got_g);
-                near("alone", got_g, g, BATCH * w.n, others[b].tolerance);
+                near("alone", got_g, g, BATCH * w.n, tolerance);
             }
             world_close(&w);
         }
@@ -270,8 +302,11 @@ static void costs(void)
 int main(int argc, char **argv)
 {
     CHECK_INIT(argc, argv);
+    if (!temp_new("denoiser"))
+        return 1;
     RUN(against_differences);
     RUN(backends_agree);
     RUN(costs);
+    temp_remove();
     return CHECK_DONE();
 }

@@ -74,4 +74,53 @@ refuses 2 "--gnet does nothing without guidance"
 pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/w4" --gnet "$tmp/plain" --guidance 2
 refuses 1 "cannot guide: its condition, classes or statistics are not those of the run"
 
+begin "guidance by a classifier: a run without classes draws them"
+pyr sample --network "$tmp/plain" --seeds 0-1 --outdir "$tmp/c0" --class 1 --classifier-scale 1
+refuses 1 "level-2/classifier.safetensors is not there: pyrdiff classifier --noise --network $tmp/plain --level 2 trains it"
+pyr classifier --noise --network "$tmp/plain" --duration 640 --threads 1
+gives 0
+says "$tmp/plain/level-2/classifier.safetensors: 10 steps, hash "
+says "held-out images at noise            0.01     0.1     0.5       1       3      10"
+wanted && cp "$tmp/plain/level-0/classifier.safetensors" "$tmp/one.safetensors"
+pyr classifier --noise --network "$tmp/plain" --duration 640 --threads 3 --level 0
+gives 0
+holds cmp "$tmp/one.safetensors" "$tmp/plain/level-0/classifier.safetensors"
+pyr sample --network "$tmp/plain" --seeds 0-5 --outdir "$tmp/c0"
+gives 0
+pyr sample --network "$tmp/plain" --seeds 0-5 --outdir "$tmp/c1" --class 1 --classifier-scale 4 --threads 1
+gives 0
+complains "heun 6 classifier 4, heun 6 classifier 4, heun 6 classifier 4; 33 evaluations"
+pyr sample --network "$tmp/plain" --seeds 0-5 --outdir "$tmp/c2" --class all --classifier-scale 4 --batch 3 --threads 2
+gives 0
+holds cmp "$tmp/c1/000001.png" "$tmp/c2/000001.png"
+holds sh -c "! cmp -s '$tmp/c1/000001.png' '$tmp/c0/000001.png'"
+holds sh -c "! cmp -s '$tmp/c1/000002.png' '$tmp/c2/000002.png'"
+pyr sample --network "$tmp/plain" --seeds 0-5 --outdir "$tmp/c3" --class 1 --classifier-scale 0,0,4 --level 0
+gives 0
+pyr sample --network "$tmp/plain" --seeds 0-1 --outdir "$tmp/c4" --classifier-scale 4
+refuses 2 "the classifier_scale of level 0 is 4: towards which class?"
+# in tasks, and beside guidance without a classifier, rescaled
+pyr upscale "$tmp/c0/000001.png" --network "$tmp/plain" --seeds 0-1 --level 1 --outdir "$tmp/c5" --class 1 --resize --set level.sampler.classifier_scale=2
+gives 0
+pyr invert "$tmp/c0/000001.png" --network "$tmp/plain" --seeds 0-1 --outdir "$tmp/c6" --class 1 --size 1 --set level.sampler.classifier_scale=2
+gives 0
+pyr classifier --noise --network "$tmp/p" --duration 640
+gives 0
+pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/c7" --class 1 --guidance 3 --guidance-rescale 0.7 --classifier-scale 1
+gives 0
+complains "heun 6 guidance 3 rescale 0.7 classifier 1"
+holds sh -c "! cmp -s '$tmp/c7/000001.png' '$tmp/g3/000001.png'"
+pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/c8" --class 1 --guidance-rescale 2
+refuses 2 "--guidance-rescale: 2, should be 0..1"
+# of another run it is refused
+wanted && cp "$tmp/plain/level-1/classifier.safetensors" "$tmp/p/level-0/classifier.safetensors"
+pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/c9" --class 1 --classifier-scale 1
+refuses 1 "was trained for another level, other data or another standardisation than level 0"
+pyr classifier --noise
+refuses 2 "--noise is for the levels of a run: add --network RUN"
+pyr classifier --noise --network "$tmp/plain" --out x
+refuses 2 "leave --out out"
+pyr classifier --network "$tmp/plain" --data tests/golden/shapes
+refuses 2 "are of --noise"
+
 finish
