@@ -182,6 +182,8 @@ static void choose_noise(pyr_level_analysis *a, const work *w)
     a->sigma_max = pyr_gaussian_sigma_max(&a->gaussian, w->job->bound, starts_at_unit(a));
     a->sigma_max = fmax(a->sigma_max, 2 * a->sigma_min); /* a loose bound still leaves a range */
     a->mismatch = pyr_analysis_mismatch(a, end);
+    if (a->classes.classes)
+        a->class_gain = pyr_class_fit_gain(&a->classes, 1 + end * end);
     a->ceiling = (double)a->gaussian.size * second_moment(&a->gaussian) / (2 * prior_of(a, end));
 }
 
@@ -246,6 +248,9 @@ static pyr_status analyze_level(work *w, pyr_level_analysis *a, int index)
     else
         PYR_TRY(pyr_level_measure(&a->level, &w->feed));
     PYR_TRY(pyr_gaussian_measure(&a->gaussian, &a->level, &w->feed));
+    if (pyr_dataset_labels(w->data, PYR_SPLIT_TRAIN) &&
+        (double)pyr_dataset_classes(w->data) * (double)a->gaussian.size <= PYR_CLASS_FIT_NUMBERS)
+        PYR_TRY(pyr_class_fit_measure(&a->classes, &a->level, &w->feed, &a->gaussian));
     PYR_TRY(measure_sample(w, a));
     choose_ncsn(a, w->job);
     choose_noise(a, w);
@@ -287,6 +292,7 @@ void pyr_analysis_free(pyr_analysis *a)
 {
     for (int i = 0; i < PYR_MAX_LEVELS; i++) {
         pyr_gaussian_free(&a->level[i].gaussian);
+        pyr_class_fit_free(&a->level[i].classes);
         pyr_free(a->level[i].power);
     }
     *a = (pyr_analysis){0};

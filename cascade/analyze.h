@@ -8,7 +8,7 @@
 
 #include "cascade/distance.h"
 #include "cascade/run.h"
-#include "levels/gaussian.h"
+#include "levels/class_fit.h"
 
 /* pyr_gaussian_half of CIFAR-10 at 32 x 32, the images that the usual noise levels (Karras et al. 2022) were
  * made for. */
@@ -32,6 +32,8 @@ typedef struct pyr_level_analysis {
     pyr_level level;       /* facts with mean and standard deviation by band, shapes, settings */
     pyr_schedule schedule; /* of sampling, as configured */
     pyr_gaussian gaussian; /* of the standardised variable, of at most 16384 images */
+
+    pyr_class_fit classes; /* of the same; none without labels, or with too many numbers */
 
     int64_t images;        /* of the next two, evenly spaced in the training set */
     pyr_farthest farthest; /* image units; i and j are numbers of training images */
@@ -57,7 +59,9 @@ typedef struct pyr_level_analysis {
      * sigma_min noise is as small as that of rounding to the data's bits. */
     double sigma_min, sigma_max;
     double mismatch; /* nats, at the configured end time */
-    double ceiling;  /* nats, at the same: what it would be if the condition determined the level's variable,
+    double
+        class_gain; /* nats less at the same, in the mean, when each class starts from its own mean (sampler.start class); 0 without classes */
+    double ceiling; /* nats, at the same: what it would be if the condition determined the level's variable,
                        D E[z^2] / (2 prior); the truth lies between */
 } pyr_level_analysis;
 

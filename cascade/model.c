@@ -154,7 +154,7 @@ out:
     return status;
 }
 
-/* What sampler.start gaussian starts from, and what a measured sampler.variance goes by. */
+/* What sampler.start gaussian or class starts from, and what a measured sampler.variance goes by. */
 static pyr_status read_measured(pyr_model *m, pyr_sampled_level *s, const char *run)
 {
     const pyr_sampler *sampler = &s->level.settings.sampler;
@@ -165,6 +165,8 @@ static pyr_status read_measured(pyr_model *m, pyr_sampled_level *s, const char *
     PYR_TRY(pyr_run_level(&folder, run, s->level.facts.index));
     if (sampler->start == PYR_START_GAUSSIAN)
         PYR_TRY_OUT(pyr_gaussian_read(&s->gaussian, &s->level, folder, run));
+    if (sampler->start == PYR_START_CLASS)
+        PYR_TRY_OUT(pyr_class_fit_read(&s->classes, &s->level, folder, run));
     if (pyr_sampler_measured(sampler)) {
         PYR_TRY_OUT(pyr_params_hash(&hash, &s->params, m->k, s->block));
         PYR_TRY_OUT(pyr_score_moments_read(&s->moments, &s->level, hash, folder, run));

@@ -201,6 +201,10 @@ static void print_level(const work *w, int index)
             l->reference, l->half);
     pyr_print("  start at sigma %-5.4g%.3g nats from the prior (at most %.3g given any condition)\n",
               end_of(l), l->mismatch, l->ceiling);
+    if (l->classes.classes)
+        pyr_print(
+            "                      %.3g nats less from the means of its %d classes (sampler.start class)\n",
+            l->class_gain, l->classes.classes);
     if (l->level.settings.sampler.start == PYR_START_GAUSSIAN)
         pyr_print(
             "                      sampling starts from the fitted Gaussian: none of that, for a Gaussian "
@@ -281,6 +285,8 @@ static void json_level(pyr_json *json, const pyr_level_analysis *l, const typed 
     pyr_json_real(json, "configured_sigma_max", end_of(l));
     pyr_json_real(json, "mismatch", l->mismatch);
     pyr_json_real(json, "mismatch_ceiling", l->ceiling);
+    if (l->classes.classes)
+        pyr_json_real(json, "class_gain", l->class_gain);
     json_reals(json, "power", l->power, l->bins);
     json_times(json, l);
     pyr_json_close(json, '}');
@@ -529,6 +535,8 @@ static pyr_status write_fits(const work *w)
 
         PYR_TRY(pyr_run_level(&folder, w->typed->network, i));
         status = pyr_gaussian_write(&l->gaussian, &l->level.facts, folder);
+        if (status == PYR_OK && l->classes.classes)
+            status = pyr_class_fit_write(&l->classes, &l->level.facts, folder);
         pyr_free(folder);
         PYR_TRY(status);
     }

@@ -54,13 +54,19 @@ typedef enum pyr_corrector { PYR_CORRECT_LANGEVIN, PYR_CORRECT_HMC } pyr_correct
 
 extern const char *const pyr_corrector_names[]; /* "langevin", "hmc" */
 
-typedef enum pyr_start { PYR_START_PRIOR, PYR_START_UNIT, PYR_START_GAUSSIAN, PYR_START_UNIFORM } pyr_start;
+typedef enum pyr_start {
+    PYR_START_PRIOR,
+    PYR_START_UNIT,
+    PYR_START_GAUSSIAN,
+    PYR_START_UNIFORM,
+    PYR_START_CLASS
+} pyr_start;
 
-extern const char *const pyr_start_names[]; /* "prior", "unit", "gaussian", "uniform" */
+extern const char *const pyr_start_names[]; /* "prior", "unit", "gaussian", "uniform", "class" */
 extern const char *const pyr_start_help[];
 
 /* Standard deviation of the numbers of x at noise level s that a start stands for, in data of unit variance. A
- * fit to the data (gaussian; levels/gaussian.h) and the range of pixels (uniform) are the caller's: the `start`
+ * fit to the data (gaussian, class; levels/gaussian.h, class_fit.h) and the range of pixels (uniform) are the caller's: the `start`
  * of its pyr_sampling. */
 double pyr_start_deviation(pyr_start start, pyr_family family, double s);
 

@@ -35,16 +35,16 @@ typedef struct pyr_image_set {
     int drawn;                       /* levels finest .. drawn - 1 were; images of coarser ones are real */
     pyr_shape shape[PYR_MAX_LEVELS]; /* of an image at each level, n = 1 */
     double
-        consistency[PYR_MAX_LEVELS];   /* RMS of d(I_i) - I_{i+1}, in values, taken before I_i is clamped (the
+        consistency[PYR_MAX_LEVELS]; /* RMS of d(I_i) - I_{i+1}, in values, taken before I_i is clamped (the
                                           clamp breaks what the projection made equal); of levels
                                           finest .. pyr_image_set_checked - 1 */
-    int kept;                          /* min(n, PYR_KEPT_IMAGES) */
-    float *first[PYR_MAX_LEVELS];      /* the first images of each level, in [-1, 1]; owned */
+    int kept;                        /* min(n, PYR_KEPT_IMAGES) */
+    float *first[PYR_MAX_LEVELS];    /* the first images of each level, in [-1, 1]; owned */
     char sampler[PYR_MAX_LEVELS][PYR_SAMPLER_WORDS]; /* words of each level's sampler */
-    double flop[PYR_MAX_LEVELS];       /* of one image, per level */
-    int steps[PYR_MAX_LEVELS];         /* of each level's sampler */
-    int nfe[PYR_MAX_LEVELS];           /* network evaluations of one image, per level */
-    double seconds;                    /* of drawing */
+    double flop[PYR_MAX_LEVELS];                     /* of one image, per level */
+    int steps[PYR_MAX_LEVELS];                       /* of each level's sampler */
+    int nfe[PYR_MAX_LEVELS];                         /* network evaluations of one image, per level */
+    double seconds;                                  /* of drawing */
     char *of_class; /* "class 3 (cat)", "all classes in turn"; NULL: no class in particular; owned */
 } pyr_image_set;
 

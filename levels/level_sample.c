@@ -73,13 +73,14 @@ void pyr_sampled_level_free(pyr_sampled_level *s, pyr_kernels *k)
     pyr_release(k, s->block);
     pyr_release(k, s->vector);
     pyr_gaussian_free(&s->gaussian);
+    pyr_class_fit_free(&s->classes);
     pyr_noise_classifier_free(&s->classifier);
     *s = (pyr_sampled_level){0};
 }
 
 bool pyr_level_takes_class(const pyr_sampled_level *s)
 {
-    return s->level.facts.classes || s->denoiser.classifier;
+    return s->level.facts.classes || s->denoiser.classifier || s->classes.classes;
 }
 
 /* Of the denoiser. */
@@ -184,6 +185,28 @@ static pyr_status start_uniform(const pyr_sampled_level *s, pyr_kernels *k, cons
     return status;
 }
 
+/* A start that the sampler does not draw, into the result itself; the sampler's memory is free until it begins, and larger
+ * than the streams. */
+static pyr_status draw_start(const pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw,
+                             const pyr_schedule *schedule, void *variable, const void **start)
+{
+    const pyr_sampler *sampler = &s->level.settings.sampler;
+    int kind = pyr_sampler_start(sampler), level = s->level.facts.index;
+    double at = pyr_sampler_first_level(sampler, schedule);
+    bool uniform = kind == PYR_START_UNIFORM, fitted = kind == PYR_START_GAUSSIAN && s->gaussian.size,
+         class = kind == PYR_START_CLASS && s->classes.classes;
+
+    if (draw->start || !(uniform || fitted || class))
+        return PYR_OK;
+    *start = variable;
+    if (uniform)
+        return start_uniform(s, k, draw, variable);
+    if (fitted)
+        return pyr_gaussian_draw(&s->gaussian, k, draw->n, draw->seeds, level, at, variable, draw->work);
+    return pyr_class_fit_draw(&s->classes, k, draw->n, draw->seeds, level, at, draw->rows, variable,
+                              draw->work);
+}
+
 pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_level_draw *draw, void *variable)
 {
     int counts[PYR_MAX_SAMPLING_BATCH];
@@ -221,17 +244,7 @@ pyr_status pyr_level_sample(pyr_sampled_level *s, pyr_kernels *k, const pyr_leve
 
     if (draw->from > 0)
         schedule.s_max = pyr_schedule_unscaled(&schedule, draw->from);
-    if (!draw->start && pyr_sampler_start(sampler) == PYR_START_UNIFORM) {
-        PYR_TRY(start_uniform(s, k, draw, variable));
-        sampling.start = variable;
-    }
-    if (!draw->start && pyr_sampler_start(sampler) == PYR_START_GAUSSIAN && s->gaussian.size) {
-        /* into the result itself; the sampler's memory is free until it begins, and larger than the
-         * streams */
-        PYR_TRY(pyr_gaussian_draw(&s->gaussian, k, draw->n, draw->seeds, s->level.facts.index,
-                                  pyr_sampler_first_level(sampler, &schedule), variable, draw->work));
-        sampling.start = variable;
-    }
+    PYR_TRY(draw_start(s, k, draw, &schedule, variable, &sampling.start));
     sampling.recording = recording(s, k, draw, &sampling, variable);
     denoising.in_recording = weaker.in_recording = sampling.recording != NULL;
     PYR_TRY(pyr_denoiser_begin(&denoising));

@@ -2,6 +2,7 @@
 #ifndef PYR_LEVELS_LEVEL_SAMPLE_H
 #define PYR_LEVELS_LEVEL_SAMPLE_H
 
+#include "levels/class_fit.h"
 #include "levels/denoiser.h"
 #include "levels/gaussian.h"
 #include "levels/score_moments.h"
@@ -29,6 +30,8 @@ typedef struct pyr_sampled_level {
     pyr_gaussian gaussian;
     /* What ancestral sampling of a measured variance goes by (pyr_sampler_measured); n 0 after _new. */
     pyr_score_moments moments;
+    /* What sampler.start class starts from; as `gaussian`. */
+    pyr_class_fit classes;
     /* Empty after _new; one that the caller made is owned, and the denoiser's `classifier` is to lead to it. */
     pyr_noise_classifier classifier;
     pyr_level_recording *recordings;    /* [lane] */

@@ -182,12 +182,14 @@ pyr_status pyr_snapshot_write(const char *path, pyr_kernels *k, const pyr_level 
     for (int p = 1; p < PANELS; p++)
         d.panel[p] = d.panel[p - 1] + IMAGES * d.size;
     PYR_TRY_OUT(pyr_sampled_level_new(&d.sampled, k, &plain, NULL, block, d.batch));
-    if (plain.settings.sampler.start == PYR_START_GAUSSIAN)
+    if (plain.settings.sampler.start == PYR_START_GAUSSIAN || plain.settings.sampler.start == PYR_START_CLASS)
         PYR_TRY_OUT(pyr_gaussian_measure(&d.sampled.gaussian, level, feed));
     if (pyr_sampler_measured(&plain.settings.sampler))
         PYR_TRY_OUT(pyr_score_moments_measure(&d.sampled.moments, &d.sampled.denoiser, feed,
                                               pyr_schedule_lowest(&d.sampled.schedule),
                                               pyr_schedule_highest(&d.sampled.schedule), IMAGES, 0));
+    if (plain.settings.sampler.start == PYR_START_CLASS)
+        PYR_TRY_OUT(pyr_class_fit_measure(&d.sampled.classes, level, feed, &d.sampled.gaussian));
     choose_rows(&d);
     PYR_TRY_OUT(pyr_run_tasks(k, (IMAGES + d.batch - 1) / d.batch, draw_task, &d));
     PYR_TRY_OUT(write_grid(path, &d));

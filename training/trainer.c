@@ -4,7 +4,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "kernels/peak.h"
-#include "levels/gaussian.h"
+#include "levels/class_fit.h"
 #include "network/unet.h"
 #include "network/unet_file.h"
 #include "training/level_log.h"
@@ -319,17 +319,25 @@ pyr_status pyr_trainer_new(pyr_trainer **out, const pyr_trainer_job *job)
 /* What sampling will start from, when the settings want a fit. */
 static pyr_status write_fit(pyr_train_level *l, bool resumed)
 {
+    pyr_class_fit classes = {0};
     pyr_gaussian fit;
     bool there;
     pyr_status status;
 
-    if (l->level.settings.sampler.start != PYR_START_GAUSSIAN)
+    int start = l->level.settings.sampler.start;
+
+    if (start != PYR_START_GAUSSIAN && start != PYR_START_CLASS)
         return PYR_OK;
-    PYR_TRY(pyr_file_exists_in(&there, l->own->folder, PYR_GAUSSIAN_NAME));
+    PYR_TRY(pyr_file_exists_in(&there, l->own->folder,
+                               start == PYR_START_CLASS ? PYR_CLASS_FIT_NAME : PYR_GAUSSIAN_NAME));
     if (there && resumed)
         return PYR_OK;
     PYR_TRY(pyr_gaussian_measure(&fit, &l->level, &l->feed));
-    status = pyr_gaussian_write(&fit, &l->level.facts, l->own->folder);
+    status = start == PYR_START_CLASS ? pyr_class_fit_measure(&classes, &l->level, &l->feed, &fit)
+                                      : pyr_gaussian_write(&fit, &l->level.facts, l->own->folder);
+    if (status == PYR_OK && start == PYR_START_CLASS)
+        status = pyr_class_fit_write(&classes, &l->level.facts, l->own->folder);
+    pyr_class_fit_free(&classes);
     pyr_gaussian_free(&fit);
     return status;
 }

@@ -248,7 +248,7 @@ static pyr_status write_page(pyr_study *t)
     status = pyr_text_save(&t->page, path);
     if (status == PYR_OK)
         pyr_print(
-            "\n%s, and as files of their own: scores.svg, langevin.svg, decay.svg, paths.svg, manifold.svg\n",
+            "\n%s, and as files of their own: scores.svg, langevin.svg, decay.svg, paths.svg, manifold.svg, classes.svg\n",
             path);
     pyr_free(path);
     return status;
@@ -297,6 +297,7 @@ static pyr_status run(void *arg, pyr_parsed *parsed)
     PYR_TRY_OUT(pyr_study_decay(t));
     PYR_TRY_OUT(pyr_study_paths(t));
     PYR_TRY_OUT(pyr_study_manifold(t));
+    PYR_TRY_OUT(pyr_study_classes(t));
     PYR_TRY_OUT(write_page(t));
 out:
     end(t);
@@ -335,7 +336,7 @@ const pyr_command pyr_command_toy = {
         "Study the methods in the plane, on a mixture of Gaussians whose score is known: what networks "
         "learn by denoising, explicit and sliced score matching, and how far from the true score they are; "
         "Langevin dynamics beside annealed Langevin dynamics from the same start, and the mode weights "
-        "that result, with the exact score and with a learned one; how fast Langevin dynamics comes to a normal distribution; paths of the reverse SDE and of the probability-flow ODE. Writes index.html and the "
+        "that result, with the exact score and with a learned one; how fast Langevin dynamics comes to a normal distribution; paths of the reverse SDE and of the probability-flow ODE; a drift for each class, and back. Writes index.html and the "
         "pictures as SVG, and prints the figures. Takes less than a minute.",
     .examples = "  pyrdiff toy\n"
                 "  pyrdiff toy --mixture ring --outdir out/ring --steps 5000\n"

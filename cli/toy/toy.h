@@ -41,6 +41,8 @@ pyr_status pyr_study_decay(pyr_study *t);
 pyr_status pyr_study_manifold(pyr_study *t);
 /* Paths of the reverse SDE and the probability-flow ODE: paths.svg and a table. */
 pyr_status pyr_study_paths(pyr_study *t);
+/* The SDE with a drift for each class, the modes being the classes, and its reversal: classes.svg and a table. */
+pyr_status pyr_study_classes(pyr_study *t);
 
 /* ---- for these ---- */
 

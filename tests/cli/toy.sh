@@ -9,7 +9,7 @@ begin "page and pictures"
 run "$out"
 gives 0
 says "$out/index.html"
-for name in scores langevin decay paths manifold; do
+for name in scores langevin decay paths manifold classes; do
     holds grep -q "<title>" "$out/$name.svg"
     holds grep -q "</svg>" "$out/$name.svg"
 done
@@ -67,7 +67,7 @@ done
 begin "the same seed, the same pictures, with any number of threads"
 pyr toy --quick --steps 40 --batch 64 --threads 3 --outdir "$tmp/again"
 gives 0
-for name in scores.svg langevin.svg decay.svg paths.svg manifold.svg index.html; do
+for name in scores.svg langevin.svg decay.svg paths.svg manifold.svg classes.svg index.html; do
     holds cmp "$out/$name" "$tmp/again/$name"
 done
 run "$tmp/other" --seed 1
