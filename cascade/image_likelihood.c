@@ -172,17 +172,22 @@ static void release(running *r)
 
 /* ---- images ------------------------------------------------------------------------------------ */
 
+/* Of image i of the job, in the split. */
+static int64_t image_at(const pyr_likelihood_job *job, int i)
+{
+    return (int64_t)i * pyr_dataset_count(job->data, job->split) / job->n;
+}
+
 /* Which images these are, their seeds and classes; `first` counts in the job. */
 static void choose_images(const running *r, lane_memory *m, int first, int n)
 {
     const pyr_likelihood_job *job = r->job;
     const int32_t *labels = pyr_dataset_labels(job->data, job->split);
-    int64_t count = pyr_dataset_count(job->data, job->split);
 
     for (int i = 0; i < n; i++) {
         pyr_rng4 word = pyr_philox(job->seed, 0, (uint32_t)(first + i), 0, pyr_rng_purpose(PYR_RNG_TASK, 0));
 
-        m->index[i] = (int64_t)(first + i) * count / job->n;
+        m->index[i] = image_at(job, first + i);
         m->seeds[i] = (uint64_t)word.v[0] << 32 | word.v[1];
         m->rows[i] = labels ? (uint32_t)labels[m->index[i]] : 0;
     }
@@ -353,6 +358,10 @@ static void conclude(const running *r, pyr_run_likelihood *out)
             r->log_p[finest][j] += r->log_p[i][j];
             r->bound[finest][j] += r->bound[i][j];
         }
+    for (int j = 0; j < r->job->n && r->job->each; j++)
+        r->job->each[j] = r->log_p[finest][j];
+    for (int j = 0; j < r->job->n && r->job->which; j++)
+        r->job->which[j] = image_at(r->job, j);
     out->exact = r->levels == 1 || pyr_filter_of(pyr_pyramid_get(p)->filter)->bands;
     out->log_p = pyr_mean_of(r->log_p[finest], r->job->n);
     out->log_p_bound = pyr_mean_of(r->bound[finest], r->job->n);

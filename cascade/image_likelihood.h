@@ -40,6 +40,9 @@ typedef struct pyr_likelihood_job {
     bool dequantise; /* false: the samples as they are, for experiments; then there are no bits/dim */
     bool classes;    /* each image with its class; else with none */
     pyr_likelihood_plan plan;
+    double *
+        each; /* [n]: filled with log p of each image (nats, of all levels that are open); NULL: not wanted */
+    int64_t *which; /* [n]: filled with the places of the images in the split; NULL: not wanted */
     void (*on_progress)(void *ctx, int done); /* images; NULL: none */
     void *ctx;
 } pyr_likelihood_job;

@@ -2,7 +2,9 @@
 #include "cascade/image_likelihood.h"
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "cascade/one_level.h"
+#include "cli/anomalies.h"
 #include "cli/cli.h"
 #include "cli/machine.h"
 #include "cli/open_data.h"
@@ -18,6 +20,7 @@ static const char *const split_words[] = {"held-out", "train", NULL};
 
 typedef struct typed {
     const char *network, *json;
+    pyr_anomalies anomalies; /* what was typed of it */
     int level, split, count;
     pyr_likelihood_plan plan;
     int64_t seed;
@@ -32,6 +35,9 @@ typedef struct work {
     pyr_dataset *data;
     pyr_model *model;
     pyr_likelihood_job job;
+    double *each;   /* log p of each image */
+    int64_t *which; /* their places */
+    pyr_anomalies anomalies;
     double start, seconds;
     pyr_bar bar;
 } work;
@@ -197,6 +203,19 @@ static void json_level(const work *w, const pyr_level_likelihood *l, int level, 
     pyr_json_close(json, '}');
 }
 
+/* The images' places in the split, and their log p. */
+static void json_each(const work *w, pyr_json *json)
+{
+    pyr_json_open(json, "each", '[');
+    for (int i = 0; i < w->job.n; i++) {
+        pyr_json_open(json, NULL, '{');
+        pyr_json_int(json, "image", w->which[i]);
+        pyr_json_real(json, "log_p", w->each[i]);
+        pyr_json_close(json, '}');
+    }
+    pyr_json_close(json, ']');
+}
+
 static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
 {
     pyr_json json = {.indent = 2};
@@ -231,6 +250,9 @@ static pyr_status write_json(const work *w, const pyr_run_likelihood *r)
     if (bits && bound)
         json_mean(&json, "bits_per_dim_bound", r->bpd_bound);
     pyr_json_real(&json, "seconds", w->seconds);
+    json_each(w, &json);
+    if (*w->anomalies.against)
+        pyr_anomalies_json(&w->anomalies, &json);
     pyr_json_open(&json, "levels", '[');
     for (int i = r->levels - 1; i >= 0; i--)
         if (pyr_model_has(w->model, i))
@@ -258,17 +280,11 @@ static pyr_status fill_job(work *w)
                                   .plan = t->plan,
                                   .on_progress = show_progress,
                                   .ctx = w};
+    PYR_TRY(pyr_new(&w->each, (size_t)w->job.n + 1, sizeof *w->each, "likelihoods"));
+    PYR_TRY(pyr_new(&w->which, (size_t)w->job.n + 1, sizeof *w->which, "likelihoods"));
+    w->job.each = w->each;
+    w->job.which = w->which;
     return pyr_likelihood_check(&w->job, w->config.data.set.path);
-}
-
-/* What a likelihood is not defined for is left out. */
-static void plain_sampling(pyr_config *config)
-{
-    for (int i = 0; i < config->pyramid.levels; i++) {
-        config->level[i].sampler_guidance = 1;
-        config->level[i].classifier_scale = 0;
-        config->level[i].sampler_augmentation = 0;
-    }
 }
 
 static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
@@ -281,11 +297,16 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     pyr_status status = PYR_OK;
 
     PYR_TRY(pyr_output_possible(t->json));
+    PYR_TRY(pyr_output_possible(t->anomalies.plot));
+    if (!*t->anomalies.against && (*t->anomalies.background || *t->anomalies.plot))
+        return pyr_fail(PYR_E_ARG,
+                        "--background and --plot are of --against PATH: add it, or leave them out");
+    w.anomalies = t->anomalies;
     if (!pyr_option_given(parsed, "precision"))
         t->machine.precision = "f32"; /* bf16's rounding is noise in the trace */
     PYR_TRY_OUT(pyr_run_settings_typed(&settings, &w.config, t->network, parsed));
     PYR_TRY_OUT(pyr_check_level(&w.config, t->level));
-    plain_sampling(&w.config);
+    pyr_plain_sampling(&w.config);
     PYR_TRY_OUT(pyr_open_machine(&k, &t->machine, false));
     PYR_TRY_OUT(pyr_model_open_level(&w.model, k, t->network, NULL, &w.config, t->level));
     PYR_TRY_OUT(pyr_open_data(&w.data, &w.config.data.set, &w.bar));
@@ -307,12 +328,20 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
         if (pyr_model_has(w.model, i))
             print_level(&w, &result, i);
     print_total(&w, &result);
+    if (*t->anomalies.against) {
+        PYR_TRY_OUT(pyr_anomalies_find(&w.anomalies, &w.job, &w.config, w.each, &w.bar));
+        pyr_anomalies_print(&w.anomalies);
+        PYR_TRY_OUT(pyr_anomalies_plot(&w.anomalies));
+    }
     if (*t->json)
         PYR_TRY_OUT(write_json(&w, &result));
 out:
     pyr_bar_end(&w.bar);
     if (status == PYR_E_STOPPED)
         status = pyr_fail(PYR_E_STOPPED, "stopped: there is no result");
+    pyr_anomalies_free(&w.anomalies);
+    pyr_free(w.each);
+    pyr_free(w.which);
     pyr_dataset_free(w.data);
     pyr_model_free(w.model);
     pyr_kernels_free(k);
@@ -355,7 +384,13 @@ static const pyr_option options[] = {
     OPT_FLAG(typed, classes, "classes", "for a class-conditional run: condition on the class of each image"),
     OPT_COUNT(typed, seed, "seed", "N", "0", 0, 9e15,
               "seed of dequantisation, probes and the noise of the bound"),
-    OPT_TEXT(typed, json, "json", "FILE", "", "write all figures as JSON"),
+    OPT_TEXT(typed, json, "json", "FILE", "", "write all figures as JSON, log p of each image among them"),
+    OPT_TEXT(
+        typed, anomalies.against, "against", "PATH", "",
+        "other images, as many, brought to the run's size: how well p(x) tells the two sets apart (ROC)"),
+    OPT_TEXT(typed, anomalies.background, "background", "RUN", "",
+             "with --against: also by the ratio of p(x) to that of this run"),
+    OPT_TEXT(typed, anomalies.plot, "plot", "FILE", "", "with --against: write the curves as SVG"),
     OPT_GROUP(typed, machine, pyr_machine_options),
     {0},
 };
@@ -368,9 +403,11 @@ const pyr_command pyr_command_likelihood = {
         "in total, by the probability-flow ODE and a variational bound. A pyramid of bands (pyrdiff "
         "info --list filters) and a single resolution have the likelihood of images; other filters have that of "
         "their code. Computed in f32 unless --precision says otherwise.",
-    .examples = "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
-                "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
-                "  pyrdiff likelihood --network runs/fashion-mnist --level 1\n",
+    .examples =
+        "  pyrdiff likelihood --network runs/fashion-mnist-haar --count 1000\n"
+        "  pyrdiff likelihood --network runs/fashion-mnist-haar --probes 4 --rtol 1e-5 --json FILE\n"
+        "  pyrdiff likelihood --network runs/fashion-mnist --level 1\n"
+        "  pyrdiff likelihood --network runs/fashion-mnist-haar --against digits --background runs/noise --plot roc.svg\n",
     .sections = pyr_all_sections,
     .options = options,
     .size = sizeof(typed),

@@ -9,6 +9,7 @@
 #include "eval/image_metrics.h"
 #include "eval/metrics.h"
 #include "eval/pairs.h"
+#include "eval/roc.h"
 #include "pyramid/spectrum.h"
 #include "tests/check.h"
 #include "tests/write_npz.h"
@@ -751,6 +752,48 @@ static pyr_status compute(figures *f, const float *a, const float *b, const pyr_
     return pyr_sliced_wasserstein(f->swd, &f->levels, p, q, 3, pool);
 }
 
+/* ---- two sets told apart -------------------------------------------------------------------------- */
+
+/* Normal scores: area Phi(d / sqrt 2); against all pairs, ties counting half; the curve rises from (0, 0) to (1, 1). */
+static void receiver_operating_characteristic(void)
+{
+    enum { IN = 700, OUT = 500 };
+    static double in[IN], out[OUT];
+    static pyr_roc_point points[IN + OUT + 1];
+    size_t n;
+    double area, pairs_won = 0;
+
+    for (int i = 0; i < IN + OUT; i++) {
+        float four[4];
+
+        pyr_normal4(SEED, 0, (uint32_t)i, 0, 1, four);
+        if (i < IN)
+            in[i] = (double)four[0] + 1;
+        else
+            out[i - IN] = (double)four[0];
+    }
+    CHECK_OK(pyr_roc(points, &n, &area, in, IN, out, OUT));
+    CHECK(n == IN + OUT + 1);
+    CHECK_CLOSE(area, erfc(-0.5) / 2, 0.04);
+    for (int i = 0; i < IN; i++)
+        in[i] = round(4 * in[i]) / 4; /* ties */
+    for (int j = 0; j < OUT; j++)
+        out[j] = round(4 * out[j]) / 4;
+    for (int i = 0; i < IN; i++)
+        for (int j = 0; j < OUT; j++)
+            pairs_won += in[i] > out[j] ? 1 : in[i] == out[j] ? 0.5 : 0;
+    CHECK_OK(pyr_roc(points, &n, &area, in, IN, out, OUT));
+    CHECK_CLOSE(area, pairs_won / ((double)IN * OUT), 1e-12);
+    CHECK(n < 100 && points[0].outliers == 0 && points[0].inliers == 0 && points[n - 1].outliers == 1 &&
+          points[n - 1].inliers == 1);
+    for (size_t i = 1; i < n; i++)
+        CHECK(points[i].outliers >= points[i - 1].outliers && points[i].inliers >= points[i - 1].inliers);
+    CHECK_OK(pyr_roc(points, &n, &area, (double[]){3, INFINITY}, 2, (double[]){1, -INFINITY}, 2));
+    CHECK(area == 1);
+    CHECK_FAILS(pyr_roc(points, &n, &area, (double[]){NAN}, 1, (double[]){1}, 1), PYR_E_NUMERIC,
+                "not a number");
+}
+
 static void same_for_all_threads(void)
 {
     float *a = normal_vectors(500, 5, 1, 0, 1), *b = normal_vectors(450, 5, 1.2, 0.1, 2);
@@ -832,6 +875,7 @@ int main(int argc, char **argv)
     RUN(sliced_wasserstein_golden);
     RUN(sliced_wasserstein_normalises);
     RUN(images_that_do_not_fit);
+    RUN(receiver_operating_characteristic);
     RUN(same_for_all_threads);
     RUN(memory_runs_out);
     for (int i = 0; i < n_blocks; i++)

@@ -286,6 +286,59 @@ static void terms_of_the_likelihood(void)
     pyr_dataset_free(data);
 }
 
+/* On a level that is N(0, 1): log p of each image is -|z|^2 / (2 v) - D/2 log(2 pi v) + volume, v = 1 + sigma_min^2. */
+static void likelihood_of_each_image(void)
+{
+    enum { IMAGES_JUDGED = 5 };
+    pyr_dataset *data = open_data();
+    double each[IMAGES_JUDGED], mean = 0, *host = numbers(SIZE), spread = 0;
+    int64_t which[IMAGES_JUDGED];
+    pyr_likelihood_job job = {
+        .data = data,
+        .split = PYR_SPLIT_HELD_OUT,
+        .n = IMAGES_JUDGED,
+        .plan = {.solver = PYR_LIKELIHOOD_RK45, .rtol = 1e-5, .atol = 1e-5, .probes = 1},
+        .each = each,
+        .which = which};
+    pyr_run_likelihood result;
+    pyr_feed feed;
+    rig r;
+    pyr_model *m = white(&r, 3);
+    const pyr_level *level;
+    void *variable;
+
+    if (!m)
+        return;
+    job.model = m;
+    level = &m->level[0].level;
+    CHECK_OK(pyr_likelihood_run(&result, &job));
+    CHECK_OK(pyr_feed_new(&feed, r.k, data, m->pyramid, 1, 1));
+    CHECK_OK(pyr_alloc(r.k, &variable, SIZE * pyr_type_size(r.k->real), "an image"));
+    for (int i = 0; i < IMAGES_JUDGED; i++) {
+        double v = 1 + result.level[0].sigma_min * result.level[0].sigma_min, log_p;
+
+        CHECK(which[i] == i * HELD_OUT / IMAGES_JUDGED);
+        CHECK_OK(pyr_feed_level(&feed, 0,
+                                &(pyr_pick){.split = PYR_SPLIT_HELD_OUT, .n = 1, .index = &which[i]}, 0,
+                                variable, NULL));
+        CHECK_OK(pyr_download_reals(r.k, host, variable, SIZE));
+        log_p = pyr_likelihood_volume(level) - SIZE / 2.0 * log(2 * acos(-1) * v);
+        for (int j = 0; j < SIZE; j++)
+            log_p -= pow((host[j] - level->facts.mean[0]) / level->facts.std[0], 2) / (2 * v);
+        CHECK_CLOSE(each[i], log_p, 0.1);
+        mean += each[i] / IMAGES_JUDGED;
+        spread = fmax(spread, fabs(each[i] - each[0]));
+    }
+    CHECK_CLOSE(mean, result.log_p.mean, 1e-9 * fabs(mean));
+    CHECK(spread > 1);
+    pyr_release(r.k, variable);
+    pyr_feed_free(&feed);
+    pyr_model_free(m);
+    rig_free(&r);
+    pyr_free(host);
+    pyr_dataset_free(data);
+}
+
 /* ---- real images ----------------------------------------------------------------------------------- */
 
 static void seeds_choose_training_images(void)
@@ -436,6 +489,7 @@ int main(int argc, char **argv)
     RUN(few_images_are_work_for_all_lanes);
     RUN(residuals_of_a_gaussian);
     RUN(terms_of_the_likelihood);
+    RUN(likelihood_of_each_image);
     RUN(seeds_choose_training_images);
     RUN(data_at_a_level);
     RUN(residuals_look_as_in_decompose);

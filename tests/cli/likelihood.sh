@@ -49,6 +49,22 @@ if wanted; then
     holds grep -q '"filter": "haar"' "$tmp/out.json"
 fi
 
+begin "of each image, and against other images"
+if wanted; then
+    each=$(awk '/"each": \[/ { on = 1 } on && /"log_p"/ { gsub(/[",]/, ""); s += $2; n++ } /"levels": \[/ { on = 0 } END { printf "%.9f", s / n }' "$tmp/out.json")
+    holds near "$each" "$total" 1e-6
+    holds test "$(grep -c '"image": ' "$tmp/out.json")" -eq 6
+fi
+pyr likelihood --network "$tmp/haar" $few --against tests/golden/shapes --background "$tmp/haar" --plot "$tmp/roc.svg" --json "$tmp/against.json"
+gives 0
+says "against         6 images of tests/golden/shapes: "
+says "ROC             area 0."
+says "area 0.5000 by the ratio p(x) / p_background(x), background $tmp/haar"
+holds grep -q '"log_ratio": {' "$tmp/against.json"
+holds grep -q '</svg>' "$tmp/roc.svg"
+pyr likelihood --network "$tmp/haar" $few --plot "$tmp/roc.svg"
+refuses 2 "--background and --plot are of --against PATH"
+
 begin "the same figures with 1 and 2 threads, other ones with another seed"
 for threads in 1 2; do
     pyr likelihood --network "$tmp/haar" $few --threads $threads
