@@ -102,7 +102,7 @@ refuses 2 "the classifier_scale of level 0 is 4: towards which class?"
 # in tasks, and beside guidance without a classifier, rescaled
 pyr upscale "$tmp/c0/000001.png" --network "$tmp/plain" --seeds 0-1 --level 1 --outdir "$tmp/c5" --class 1 --resize --set level.sampler.classifier_scale=2
 gives 0
-pyr invert "$tmp/c0/000001.png" --network "$tmp/plain" --seeds 0-1 --outdir "$tmp/c6" --class 1 --size 1 --set level.sampler.classifier_scale=2
+pyr invert "$tmp/c0/000001.png" --network "$tmp/plain" --seeds 0-1 --outdir "$tmp/c6" --class 1 --size 1 --strength 0 --set level.sampler.classifier_scale=2
 gives 0
 pyr classifier --noise --network "$tmp/p" --duration 640
 gives 0
