@@ -93,11 +93,16 @@ pyr analyze --network "$tmp/run"
 gives 0
 says "$tmp/run: level-0 to level-2 have a gaussian.safetensors now"
 holds test -s "$tmp/run/level-0/gaussian.safetensors"
+says "nats less from the means of its"
+holds test -s "$tmp/run/level-0/classes.safetensors"
 
 begin "sampling starts from them"
 pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/fitted" --set level.sampler.start=gaussian --set level.sampler.sigma_max=3
 gives 0
 holds sh -c "! cmp -s '$tmp/out/000003.png' '$tmp/fitted/000003.png'"
+pyr sample --network "$tmp/run" --seeds 0-3 --outdir "$tmp/about" --set level.sampler.start=class --set level.sampler.sigma_max=3
+gives 0
+holds sh -c "! cmp -s '$tmp/fitted/000003.png' '$tmp/about/000003.png'"
 pyr sample --network "$tmp/run" --seeds 3 --outdir "$tmp/alone" --threads 1 --set level.sampler.start=gaussian --set level.sampler.sigma_max=3
 gives 0
 holds cmp "$tmp/alone/000003.png" "$tmp/fitted/000003.png"
