@@ -26,7 +26,7 @@ WARN    += $(if $(WERROR),-Werror)
 # The library's rooms, each using only those before it; then those of the command line.
 ROOMS   := include base settings kernels kernels/ref kernels/onednn kernels/simd kernels/tiles kernels/cpu graph network diffusion pictures archives arrays layouts images pyramid \
            levels diffusers cascade training tasks features eval comparison plots report toys api
-CLI     := terminal cli cli/bench cli/info cli/sample cli/tasks cli/toy
+CLI     := terminal cli cli/bench cli/info cli/likelihood cli/sample cli/tasks cli/toy
 # AMX where the compiler has it: gcc 11, clang 12.
 AMX     := $(if $(X86),$(shell $(CC) -mamx-tile -mamx-bf16 -E -x c /dev/null >/dev/null 2>&1 && echo 1))
 DEFS    := -I. -D_POSIX_C_SOURCE=200809L -D_DEFAULT_SOURCE $(if $(AMX),-DPYR_AMX)

@@ -1,10 +1,10 @@
 /* anomalies.h - pyrdiff likelihood --against: images of two data sets, told apart by how probable a run says they are. */
-#ifndef PYR_CLI_ANOMALIES_H
-#define PYR_CLI_ANOMALIES_H
+#ifndef PYR_CLI_LIKELIHOOD_ANOMALIES_H
+#define PYR_CLI_LIKELIHOOD_ANOMALIES_H
 
 #include "base/json.h"
 #include "cascade/image_likelihood.h"
-#include "eval/roc.h"
+#include "cascade/roc.h"
 #include "terminal/progress.h"
 
 /* A score for each image: log p, or with a background run log p - log p_background (Ren et al. 2019, "Likelihood ratios for

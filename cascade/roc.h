@@ -1,6 +1,6 @@
 /* roc.h - how well a score tells two sets apart: the receiver operating characteristic and its area. */
-#ifndef PYR_EVAL_ROC_H
-#define PYR_EVAL_ROC_H
+#ifndef PYR_CASCADE_ROC_H
+#define PYR_CASCADE_ROC_H
 
 #include "base/status.h"
 #include <stddef.h>

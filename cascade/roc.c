@@ -1,5 +1,5 @@
 /* roc.c - sorts the scores of both sets, and counts. */
-#include "eval/roc.h"
+#include "cascade/roc.h"
 
 #include "base/mem.h"
 #include <math.h>

@@ -1,5 +1,5 @@
 /* anomalies.c - log-likelihoods of a second data set, ratios to a second run, and the curves that follow. */
-#include "cli/anomalies.h"
+#include "cli/likelihood/anomalies.h"
 
 #include "base/atomic_file.h"
 #include "base/mem.h"
