@@ -109,6 +109,12 @@ pyr_status pyr_denoiser_condition_vjp(const pyr_denoising *call, void *out)
     if (call->weaker)
         return pyr_fail(PYR_E_UNSUPPORTED, "level %d is guided by a weaker network: leave it out",
                         d->level->facts.index);
+    if (d->classifier || d->rescale.k)
+        return pyr_fail(
+            PYR_E_UNSUPPORTED,
+            "level %d is guided by a classifier or rescaled, which has no gradient by the condition here: set "
+            "sampler.classifier_scale and guidance_rescale to 0",
+            d->level->facts.index);
     for (int half = 0; half < d->places / d->batch; half++) {
         pyr_copy(k, pyr_graph_gradient(d->conditioner, call->lane, d->result),
                  features + (size_t)half * bytes, bytes);

@@ -536,6 +536,7 @@ static pyr_status level_new(pyr_shooting *sh, int level)
     pyr_sampler_grid(&l->schedule, sampler->steps, of->s);
     PYR_TRY(
         pyr_denoiser_new(&of->denoiser, sh->k, &l->params, &l->level, 1, PYR_GRADIENT_OF_X_AND_CONDITION));
+    of->denoiser.classifier = l->denoiser.classifier;
     return pyr_denoiser_pack(&of->denoiser, l->block);
 }
 
