@@ -1,6 +1,6 @@
 /* class_fit.h - mean and spread of each class in a level's standardised variable.
  *
- * The per-class SDE (diffusion/class_sde.h; Padova & Liu 2023, equation 5) draws a class's images towards its own mean m_y. In
+ * The per-class SDE (toys/class_sde.h; Padova & Liu 2023, equation 5) draws a class's images towards its own mean m_y. In
  * x = z + s eps that changes the noise that sampling begins with: N(m_y, (1 + s^2) I) instead of N(m, (1 + s^2) I), m the
  * mean of all. Its divergence from the class's true distribution at s, which the fit takes for N(m_y, C_y + s^2 I), is
  * smaller by |m_y - m|^2 / (2 (1 + s^2)). */

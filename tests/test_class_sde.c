@@ -4,9 +4,9 @@
 #include "tests/check.h"
 #include "tests/level_data.h"
 
-#include "diffusion/class_sde.h"
 #include "diffusion/sampler.h"
 #include "levels/class_fit.h"
+#include "toys/class_sde.h"
 
 static double normal(uint32_t i, uint32_t step, uint32_t purpose)
 {

@@ -2,7 +2,7 @@
 #include "base/mem.h"
 #include "base/philox.h"
 #include "cli/toy/toy.h"
-#include "diffusion/class_sde.h"
+#include "toys/class_sde.h"
 #include <math.h>
 #include <string.h>
 

@@ -17,8 +17,8 @@
  * N(m, 1 + s^2) instead of N(0, 1 + s^2).
  *
  * Backwards, for images of class y: dz = [f - G^2 grad log p_t(z | y)] dt + G dw. */
-#ifndef PYR_DIFFUSION_CLASS_SDE_H
-#define PYR_DIFFUSION_CLASS_SDE_H
+#ifndef PYR_TOYS_CLASS_SDE_H
+#define PYR_TOYS_CLASS_SDE_H
 
 #include "base/status.h"
 

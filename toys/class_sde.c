@@ -1,5 +1,5 @@
 /* class_sde.c - moments, drift and diffusion of the SDE of several classes. */
-#include "diffusion/class_sde.h"
+#include "toys/class_sde.h"
 
 #include <math.h>
 
