@@ -26,7 +26,7 @@ if wanted; then
     rate=$(field images_per_s) share=$(field mfu)
     pyr bench --config $cfg --level 0 --seconds 0.01 --json
     flop=$(sed -n 's/.*"mflop": \([0-9.]*\).*/\1/p' "$tmp/stdout")
-    holds awk "BEGIN { wanted = 3 * $flop * $rate / ($peak * 1e2); exit !($share > 0.99 * wanted && $share < 1.01 * wanted) }"
+    holds awk "BEGIN { wanted = 3 * $flop * $rate / ($peak * 1e3); exit !($share > 0.99 * wanted && $share < 1.01 * wanted) }"
     pyr info "$tmp/share"
     says "$(awk "BEGIN { printf \"%.0f\", 100 * $share }")% of the machine's peak"
     export XDG_CACHE_HOME="$tmp/cache"
