@@ -8,7 +8,7 @@
 #include "cascade/run.h"
 #include "levels/level_sample.h"
 
-enum { PYR_SAMPLER_WORDS = 144 };
+enum { PYR_SAMPLER_WORDS = 176 };
 
 /* To be read alone, and of `level` what its graphs run on by one lane at a time. */
 typedef struct pyr_model {
