@@ -329,7 +329,7 @@ static void put_class(pyr_shooting *sh, int lane, int label)
 
     l->row = (uint32_t)label;
     for (int level = 0; level < sh->m->levels; level++)
-        l->denoising[level].rows = label >= 0 && level_of(sh, level)->facts.classes ? &l->row : NULL;
+        l->denoising[level].rows = label >= 0 && pyr_level_takes_class(&sh->m->level[level]) ? &l->row : NULL;
 }
 
 size_t pyr_shooting_size(const pyr_shooting *sh)

@@ -1,7 +1,7 @@
 /* test_shooting.c - shooting: the gradient against central differences in double; on a model that is an exact
  * Gaussian (a network of zeros: D = x / (1 + s^2)), where all is linear, ridge regression by normal equations,
  * both hard ends, the posterior, and multiple shooting as a system of two equations a pixel. */
-#include "tests/level_data.h"
+#include "tests/noise_classifier_file.h"
 
 #include "cascade/model.h"
 #include "tasks/shooting.h"
@@ -20,6 +20,17 @@ typedef struct rig {
 static void set(rig *r, const char *name, const char *value)
 {
     CHECK_OK(pyr_settings_set(r->settings, name, value, "test"));
+}
+
+/* To level 0 of a run that knows no classes. */
+static void add_classifier(rig *r, const char *run)
+{
+    CHECK_OK(pyr_config_get(&r->config, r->settings));
+    CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
+    if (r->m)
+        write_classifier(below("guided/level-0"), r->k, &r->m->level[0].level, 2);
+    pyr_model_free(r->m);
+    set(r, "level.sampler.classifier_scale", "2");
 }
 
 /* A run of a few steps, trained once for each name, and its model in double. `white`: its networks give 0. */
@@ -59,6 +70,8 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
         pyr_kernels_free(r->k);
     }
     CHECK_OK(pyr_kernels_open(&r->k, "ref-double", 1));
+    if (strcmp(name, "guided") == 0)
+        add_classifier(r, run);
     CHECK_OK(pyr_config_get(&r->config, r->settings));
     CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
     for (int level = 0; r->m && white && level < levels; level++) {
@@ -93,6 +106,11 @@ static double value_at(pyr_shooting *sh, int label, const double *u, const doubl
 
     CHECK_OK(pyr_shooting_value(sh, 0, label, u, centre, y, &value, NULL));
     return value;
+}
+
+static bool has_class(const char *name)
+{
+    return strcmp(name, "classes") == 0 || strcmp(name, "guided") == 0;
 }
 
 static void gradient_of(const rig *r, const char *name, int segments, int label)
@@ -131,6 +149,7 @@ static void gradient_of(const rig *r, const char *name, int segments, int label)
         }
         CHECK_OK(pyr_shooting_value(sh, 0, label, u, centre, NULL, &value, g));
         CHECK_CLOSE(value_at(sh, label, u, centre, NULL), value, 1e-12 * value);
+        CHECK(label < 0 || fabs(value_at(sh, 0, u, centre, NULL) - value) > 1e-11 * value);
         for (size_t i = 0; i < n; i++) {
             by_gradient += g[i] * v[i];
             u[i] += h * v[i];
@@ -154,8 +173,8 @@ static void gradient_of(const rig *r, const char *name, int segments, int label)
 static const struct {
     const char *name, *filter;
     int levels;
-} kinds[] = {{"single", "box", 1},        {"box", "box", 3},     {"haar", "haar", 2},
-             {"burt", "burt-adelson", 2}, {"classes", "box", 2}, {"learned", "box", 2}};
+} kinds[] = {{"single", "box", 1},  {"box", "box", 3},     {"haar", "haar", 2}, {"burt", "burt-adelson", 2},
+             {"classes", "box", 2}, {"learned", "box", 2}, {"guided", "box", 1}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static void gradient_is_that_of_differences(void)
@@ -167,7 +186,7 @@ static void gradient_is_that_of_differences(void)
             return;
         CHECK((r.m->level[0].gaussian.size > 0) == (strcmp(kinds[kind].name, "learned") == 0));
         for (int segments = 1; segments <= 3; segments += 2)
-            gradient_of(&r, kinds[kind].name, segments, strcmp(kinds[kind].name, "classes") ? -1 : 1);
+            gradient_of(&r, kinds[kind].name, segments, has_class(kinds[kind].name) ? 1 : -1);
         rig_free(&r);
     }
 }
