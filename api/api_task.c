@@ -247,11 +247,12 @@ static pyr_status decode(opening *o)
 static pyr_status end_of(pyr_latent *out, const opening *o, int i)
 {
     uint64_t seed = o->draw->seeds ? o->draw->seeds[i] : (uint64_t)i;
+    int32_t label = o->label;
     float *image = NULL;
     pyr_status status;
 
     if (!o->draw->n_inputs)
-        return pyr_latent_of_seeds(out, o->m, 1, &seed);
+        return pyr_latent_of_seeds(out, o->m, 1, &seed, label >= 0 ? &label : NULL);
     status = read_input(&image, o, i, i ? "the second image" : "the first image", 1, pyr_model_image(o->m, 0),
                         NULL);
     if (status == PYR_OK)

@@ -265,7 +265,8 @@ static pyr_status listen_before(void *ctx, const pyr_model_stage *stage, pyr_lev
     return PYR_OK;
 }
 
-pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint64_t *seeds)
+pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint64_t *seeds,
+                               const int32_t *labels)
 {
     pyr_kernels *k = m->k;
     listening all = {.out = out, .k = k};
@@ -274,7 +275,8 @@ pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint6
 
     PYR_TRY_OUT(pyr_latent_new(out, m, n));
     PYR_TRY_OUT(pyr_new(&all.lane, (size_t)k->lanes, sizeof *all.lane, "latents"));
-    PYR_TRY_OUT(pyr_model_sample(m, &(pyr_model_draw){.n = n, .seeds = seeds, .label = -1, .hooks = &hooks}));
+    PYR_TRY_OUT(pyr_model_sample(
+        m, &(pyr_model_draw){.n = n, .seeds = seeds, .label = -1, .labels = labels, .hooks = &hooks}));
 out:
     pyr_free(all.lane);
     return status;

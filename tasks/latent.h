@@ -32,8 +32,9 @@ void pyr_latent_free(pyr_latent *latent); /* no-op on {0} */
 pyr_status pyr_latent_encode(pyr_latent *out, pyr_model *m, int n, const float *images, int label,
                              double tolerance, double *nfe);
 
-/* What sampling with these seeds starts from. */
-pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint64_t *seeds);
+/* What sampling with these seeds, row i of class labels[i] (NULL: none), starts from. */
+pyr_status pyr_latent_of_seeds(pyr_latent *out, pyr_model *m, int n, const uint64_t *seeds,
+                               const int32_t *labels);
 
 /* Row `frame` of `out` = the point at t (0: row i of a, 1: row j of b, bit for bit) of the great circle
  * through them, level by level: sin((1 - t) w)/sin w a + sin(t w)/sin w b with the angle w between the two

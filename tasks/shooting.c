@@ -87,30 +87,49 @@ static void colour(const pyr_shooting *sh, int level, double *v, double *room, b
     pyr_gaussian_from(g, v, room);
 }
 
-/* x = the start of segment j that u stands for; `room` has size numbers. */
-static void to_x(const pyr_shooting *sh, int level, int j, const double *u, double *x, double *room)
+/* Mean of x at the start of segment j, of the image that the lane is at; NULL: 0. */
+static const double *mean_of(const pyr_shooting *sh, const shot_lane *l, int level, int j)
 {
+    const pyr_sampled_level *at = &sh->m->level[level];
+    const pyr_class_fit *f = &at->classes;
+    const uint32_t *row = l->denoising[level].rows;
+
+    if (j)
+        return NULL;
+    if (learned_start(at))
+        return at->gaussian.mean;
+    if (at->level.settings.sampler.start != PYR_START_CLASS || !f->classes)
+        return NULL;
+    return row ? f->mean + *row * f->size : f->centre;
+}
+
+/* x = the start of segment j that u stands for; `room` has size numbers. */
+static void to_x(const pyr_shooting *sh, const shot_lane *l, int level, int j, const double *u, double *x,
+                 double *room)
+{
+    const double *mean = mean_of(sh, l, level, j);
     size_t size = sh->level[level].size;
     double by = spread(sh, level, j);
     bool fit = j == 0 && learned_start(&sh->m->level[level]);
 
     for (size_t i = 0; i < size; i++)
         x[i] = fit ? u[i] : by * u[i];
-    if (!fit)
-        return;
-    colour(sh, level, x, room, false);
-    for (size_t i = 0; i < size; i++)
-        x[i] += sh->m->level[level].gaussian.mean[i];
+    if (fit)
+        colour(sh, level, x, room, false);
+    for (size_t i = 0; mean && i < size; i++)
+        x[i] += mean[i];
 }
 
-static void from_x(const pyr_shooting *sh, int level, int j, double *u, const double *x, double *room)
+static void from_x(const pyr_shooting *sh, const shot_lane *l, int level, int j, double *u, const double *x,
+                   double *room)
 {
+    const double *mean = mean_of(sh, l, level, j);
     size_t size = sh->level[level].size;
     double by = spread(sh, level, j);
     bool fit = j == 0 && learned_start(&sh->m->level[level]);
 
     for (size_t i = 0; i < size; i++)
-        u[i] = fit ? x[i] - sh->m->level[level].gaussian.mean[i] : x[i] / by;
+        u[i] = (x[i] - (mean ? mean[i] : 0)) / (fit ? 1 : by);
     if (fit)
         colour(sh, level, u, room, true);
 }
@@ -152,7 +171,7 @@ static pyr_status run_steps(const pyr_shooting *sh, shot_lane *l, int level, con
         if (j < sh->problem.segments && t == segment_at(sh, level, j)) {
             double *gap = l->gap[level] + (size_t)j * size, by = spread(sh, level, j);
 
-            to_x(sh, level, j, u + (size_t)j * size, x, l->lambda);
+            to_x(sh, l, level, j, u + (size_t)j * size, x, l->lambda);
             for (size_t i = 0; i < size && j; i++) {
                 gap[i] = (end[i] - x[i]) / by;
                 *gaps += gap[i] * gap[i];
@@ -431,7 +450,7 @@ static pyr_status put_start(const shots *of, int lane, int image, double *u)
     for (int level = sh->m->levels - 1; level >= 0; level--) {
         const shot_level *at = &sh->level[level];
 
-        from_x(sh, level, 0, u + at->at, start_of(of, level, image), l->lambda);
+        from_x(sh, l, level, 0, u + at->at, start_of(of, level, image), l->lambda);
         for (int j = 1; j <= sh->problem.segments; j++) {
             /* the last round is for the finer levels, which are given this one */
             PYR_TRY(run_level(sh, l, level, u + at->at, &gaps));
@@ -484,7 +503,7 @@ static pyr_status shoot(void *arg, int image, int lane)
     PYR_TRY_OUT(evaluate(sh, lane, u, one.centre, l->y, &at, NULL)); /* of the u that was kept */
     for (int level = 0; level < sh->m->levels; level++) {
         gaps += (double)((size_t)(sh->problem.segments - 1) * sh->level[level].size);
-        to_x(sh, level, 0, u + sh->level[level].at, start_of(of, level, image), l->lambda);
+        to_x(sh, l, level, 0, u + sh->level[level].at, start_of(of, level, image), l->lambda);
     }
     if (of->report)
         of->report[image] = (pyr_shooting_report){.value = at.value,
@@ -511,6 +530,11 @@ pyr_status pyr_shooting_check_sampler(const pyr_sampler *sampler, int level)
 {
     bool euler = sampler->kind == PYR_EULER || (sampler->kind == PYR_DDIM && sampler->eta <= 0);
 
+    if (pyr_sampler_start(sampler) == PYR_START_UNIFORM)
+        return pyr_fail(PYR_E_ARG,
+                        "sampling of level %d starts from uniform numbers, and shooting weighs starts by a "
+                        "normal prior: set sampler.start to another",
+                        level);
     if (euler && pyr_sampler_solves_ode(sampler))
         return PYR_OK;
     return pyr_fail(

@@ -13,7 +13,7 @@
  *
  * with u(p) = p / sigma_max, or of another start of the sampler what it makes standard normal: p / sqrt(1 +
  * s_max^2) (unit), or, of a start from the Gaussian fit N(m, C), learned from the data, (C + s_max^2)^(-1/2)
- * (p - m). The second term is mu_T times the Kullback-Leibler divergence of the start moved by p from the prior.
+ * (p - m), or of one about the class's mean m_y (class) (p - m_y) / sqrt(1 + s_max^2). The second term is mu_T times the Kullback-Leibler divergence of the start moved by p from the prior.
  * mu_0 and mu_T make both ends soft: mu_0 to infinity is the hard end A I_0 = y with the least |u|, mu_T to
  * infinity the hard start u = 0.
  *
@@ -57,7 +57,8 @@ typedef struct pyr_shooting_report {
     int evaluations; /* of value and gradient */
 } pyr_shooting_report;
 
-/* Whether a level's starts can be looked for with this sampler: Euler's steps, without churn. PYR_E_ARG. */
+/* Whether a level's starts can be looked for with this sampler: Euler's steps, without churn, from a normal start.
+ * PYR_E_ARG. */
 pyr_status pyr_shooting_check_sampler(const pyr_sampler *sampler, int level);
 
 /* The model is borrowed. PYR_E_UNSUPPORTED for bands of odd sides and weaker networks, PYR_E_ARG for more

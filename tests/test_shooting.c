@@ -63,6 +63,8 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
     }
     if (strcmp(name, "learned") == 0)
         set(r, "level.sampler.start", "\"gaussian\"");
+    if (strcmp(name, "means") == 0)
+        set(r, "level.sampler.start", "\"class\"");
     CHECK_OK(pyr_run_exists(&there, run));
     if (!there) {
         CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
@@ -110,7 +112,7 @@ static double value_at(pyr_shooting *sh, int label, const double *u, const doubl
 
 static bool has_class(const char *name)
 {
-    return strcmp(name, "classes") == 0 || strcmp(name, "guided") == 0;
+    return strcmp(name, "classes") == 0 || strcmp(name, "guided") == 0 || strcmp(name, "means") == 0;
 }
 
 static void gradient_of(const rig *r, const char *name, int segments, int label)
@@ -173,8 +175,8 @@ static void gradient_of(const rig *r, const char *name, int segments, int label)
 static const struct {
     const char *name, *filter;
     int levels;
-} kinds[] = {{"single", "box", 1},  {"box", "box", 3},     {"haar", "haar", 2}, {"burt", "burt-adelson", 2},
-             {"classes", "box", 2}, {"learned", "box", 2}, {"guided", "box", 1}};
+} kinds[] = {{"single", "box", 1},  {"box", "box", 3},     {"haar", "haar", 2},  {"burt", "burt-adelson", 2},
+             {"classes", "box", 2}, {"learned", "box", 2}, {"guided", "box", 1}, {"means", "box", 2}};
 enum { KINDS = sizeof kinds / sizeof *kinds };
 
 static void gradient_is_that_of_differences(void)
@@ -336,7 +338,7 @@ static void minimum_is_ridge_regression(void)
             n = pyr_shooting_size(sh);
             u = numbers(n);
             wanted = numbers(n);
-            CHECK_OK(pyr_latent_of_seeds(&latent, r.m, 2, seeds));
+            CHECK_OK(pyr_latent_of_seeds(&latent, r.m, 2, seeds, NULL));
             CHECK_OK(pyr_shooting_solve(sh, &latent, seeds, NULL, report));
             ridge(&r, &a, y, &of, n, wanted);
             CHECK_OK(pyr_shooting_value(sh, 0, -1, wanted, NULL, NULL, &least, NULL));
@@ -387,7 +389,7 @@ static void solve_one(const rig *r, pyr_shooting_problem of, int rows, const uin
     of.a = &a;
     of.iterations = 500;
     CHECK_OK(pyr_shooting_new(&sh, r->m, &of));
-    CHECK_OK(pyr_latent_of_seeds(latent, r->m, rows, seed));
+    CHECK_OK(pyr_latent_of_seeds(latent, r->m, rows, seed, NULL));
     CHECK_OK(pyr_shooting_solve(sh, latent, seed, NULL, report));
     pyr_shooting_free(sh);
     pyr_operator_free(&a);
@@ -512,6 +514,44 @@ static void segments_meet(void)
     rig_free(&r);
 }
 
+/* A hard start is the mean of the class. */
+static void starts_about_the_class(void)
+{
+    static const int32_t labels[] = {0, 1};
+    double y[SIZE];
+    pyr_operator a;
+    pyr_latent latent = {0};
+    pyr_shooting *sh = NULL;
+    rig r;
+
+    if (!rig_new(&r, "means", 2, "box", true))
+        return;
+    picture(y);
+    CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_BLUR, 0.8, NULL, pyr_model_image(r.m, 0)));
+    CHECK_OK(pyr_shooting_new(&sh, r.m,
+                              &(pyr_shooting_problem){.a = &a,
+                                                      .y = y,
+                                                      .noise = 0.3,
+                                                      .start_weight = 1e9,
+                                                      .end_weight = 1,
+                                                      .segments = 1,
+                                                      .iterations = 100}));
+    CHECK_OK(pyr_latent_of_seeds(&latent, r.m, 2, seeds, labels));
+    CHECK_OK(pyr_shooting_solve(sh, &latent, seeds, labels, NULL));
+    for (int level = 0; level < 2; level++) {
+        const pyr_class_fit *f = &r.m->level[level].classes;
+        double s = pyr_schedule_highest(&r.m->level[level].schedule);
+
+        CHECK(f->classes == 2);
+        for (size_t i = 0; i < 2 * f->size; i++)
+            CHECK_CLOSE(latent.at[level][i], f->mean[i], 1e-5 * s);
+    }
+    pyr_latent_free(&latent);
+    pyr_shooting_free(sh);
+    pyr_operator_free(&a);
+    rig_free(&r);
+}
+
 static void refusals(void)
 {
     pyr_sampler s = pyr_sampler_usual(PYR_DDIM, 5);
@@ -528,6 +568,9 @@ static void refusals(void)
     CHECK_OK(pyr_shooting_check_sampler(&s, 0));
     s.churn = 3;
     CHECK_FAILS(pyr_shooting_check_sampler(&s, 0), PYR_E_ARG, "without churn");
+    s = pyr_sampler_usual(PYR_EULER, 5);
+    s.start = PYR_START_UNIFORM;
+    CHECK_FAILS(pyr_shooting_check_sampler(&s, 0), PYR_E_ARG, "starts from uniform numbers");
     if (!rig_new(&r, "single", 1, "box", true))
         return;
     CHECK_OK(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, nothing, pyr_model_image(r.m, 0)));
@@ -549,6 +592,7 @@ int main(int argc, char **argv)
     RUN(soft_ends_become_hard);
     RUN(randomised_starts_are_of_the_posterior);
     RUN(segments_meet);
+    RUN(starts_about_the_class);
     RUN(refusals);
     remove_all(temp);
     return CHECK_DONE();

@@ -48,6 +48,8 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
         CHECK_OK(pyr_settings_set(r->settings, "level.classes", "true", "test"));
         CHECK_OK(pyr_settings_set(r->settings, "level.class_dropout", "0.5", "test"));
     }
+    if (strcmp(name, "means") == 0)
+        CHECK_OK(pyr_settings_set(r->settings, "level.sampler.start", "\"class\"", "test"));
     CHECK_OK(pyr_run_exists(&there, run));
     if (!there)
         CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
@@ -594,7 +596,7 @@ static void latents_of_seeds_and_files(void)
     if (!rig_new(&r, "box", 3, "box", false))
         return;
     sample(&r, NULL, plain);
-    CHECK_OK(pyr_latent_of_seeds(&latent, r.m, N, seeds));
+    CHECK_OK(pyr_latent_of_seeds(&latent, r.m, N, seeds, NULL));
     CHECK_OK(pyr_from_latent_new(&from, r.m, &latent));
     sample(&r, &from.hooks, got);
     CHECK(memcmp(got, plain, sizeof got) == 0);
@@ -615,6 +617,31 @@ static void latents_of_seeds_and_files(void)
     rig_free(&r);
 }
 
+/* Starts about a class's mean: latents of seeds draw what the seeds draw of that class. */
+static void latents_of_classes(void)
+{
+    static const int32_t labels[N] = {1, 0, 1};
+    float plain[N * SIZE], got[N * SIZE];
+    pyr_latent latent = {0};
+    pyr_from_latent from = {0};
+    pyr_model_draw draw = {.n = N, .seeds = seeds, .label = -1, .labels = labels, .image = {plain}};
+    rig r;
+
+    if (!rig_new(&r, "means", 2, "box", false))
+        return;
+    CHECK(r.m->level[0].classes.classes == 2);
+    CHECK_OK(pyr_model_sample(r.m, &draw));
+    CHECK_OK(pyr_latent_of_seeds(&latent, r.m, N, seeds, labels));
+    CHECK_OK(pyr_from_latent_new(&from, r.m, &latent));
+    draw.hooks = &from.hooks;
+    draw.image[0] = got;
+    CHECK_OK(pyr_model_sample(r.m, &draw));
+    CHECK(memcmp(got, plain, sizeof got) == 0);
+    pyr_from_latent_free(&from);
+    pyr_latent_free(&latent);
+    rig_free(&r);
+}
+
 static void great_circles(void)
 {
     pyr_latent ends = {0}, out = {0};
@@ -624,7 +651,7 @@ static void great_circles(void)
     if (!rig_new(&r, "single", 1, "box", false))
         return;
     size = SIZE;
-    CHECK_OK(pyr_latent_of_seeds(&ends, r.m, 2, seeds));
+    CHECK_OK(pyr_latent_of_seeds(&ends, r.m, 2, seeds, NULL));
     CHECK_OK(pyr_latent_new(&out, r.m, 4));
     pyr_latent_slerp(&out, 0, &ends, 0, &ends, 1, 0, r.m);
     pyr_latent_slerp(&out, 1, &ends, 0, &ends, 1, 1, r.m);
@@ -1044,6 +1071,7 @@ int main(int argc, char **argv)
     RUN(variations_within_a_mask);
     RUN(latents_of_a_gaussian);
     RUN(latents_of_seeds_and_files);
+    RUN(latents_of_classes);
     RUN(great_circles);
     RUN(operators);
     RUN(bicubic_is_pillows);

@@ -29,7 +29,7 @@ static pyr_status latent_of(pyr_latent *out, pyr_tasking *t, const typed *o, con
     PYR_TRY_OUT(pyr_tasking_one_class(t, &label));
     if (is_seed(word)) {
         PYR_TRY_OUT(pyr_parse_seeds(word, &seed, &n));
-        PYR_TRY_OUT(pyr_latent_of_seeds(out, t->model, 1, seed));
+        PYR_TRY_OUT(pyr_latent_of_seeds(out, t->model, 1, seed, label >= 0 ? &(int32_t){label} : NULL));
     } else {
         PYR_TRY_OUT(pyr_task_picture(&image, t, word, 0));
         PYR_TRY_OUT(pyr_latent_encode(out, t->model, 1, image, label, o->tolerance, NULL));

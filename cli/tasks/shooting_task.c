@@ -86,14 +86,17 @@ pyr_status pyr_tasking_shoot_seeds(pyr_tasking *t, const pyr_typed_shooting *o, 
 {
     pyr_latent latent = {0};
     pyr_from_latent from = {0};
+    int32_t *labels = NULL;
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_latent_of_seeds(&latent, t->model, (int)t->n, t->seeds));
+    PYR_TRY_OUT(pyr_class_labels(&labels, &t->choice, t->seeds, t->n));
+    PYR_TRY_OUT(pyr_latent_of_seeds(&latent, t->model, (int)t->n, t->seeds, labels));
     PYR_TRY_OUT(pyr_tasking_shoot(t, o, a, y, noise, &latent));
     PYR_TRY_OUT(pyr_from_latent_new(&from, t->model, &latent));
     PYR_TRY_OUT(pyr_tasking_draw(t, &(pyr_task_draw){.hooks = &from.hooks, .first = &from.first}));
 out:
     pyr_from_latent_free(&from);
     pyr_latent_free(&latent);
+    pyr_free(labels);
     return status;
 }

@@ -42,7 +42,7 @@ const uint8_t *fuzz_seed(size_t i, size_t *n)
     input = NULL;
     if (i >= 2)
         return NULL;
-    must(pyr_latent_of_seeds(&latent, model(), (int)i + 1, seeds) == PYR_OK);
+    must(pyr_latent_of_seeds(&latent, model(), (int)i + 1, seeds, NULL) == PYR_OK);
     path = fuzz_path("latents.safetensors");
     must(pyr_latent_write(path, &latent, model()) == PYR_OK);
     pyr_latent_free(&latent);
