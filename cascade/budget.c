@@ -36,11 +36,12 @@ static int by_variance(const void *a, const void *b)
 static pyr_status group(groups *out, const pyr_level_analysis *l)
 {
     const pyr_gaussian *g = &l->gaussian;
-    double step = ldexp(1, 1 - l->level.facts.bits) / l->level.facts.std[0], *mean = NULL, *room = NULL;
+    double *mean = NULL, *room = NULL;
     coefficient *all = NULL;
     pyr_status status;
 
-    *out = (groups){.n = g->size < MOST_GROUPS ? (int)g->size : MOST_GROUPS, .rounding = step * step / 12};
+    *out = (groups){.n = g->size < MOST_GROUPS ? (int)g->size : MOST_GROUPS,
+                    .rounding = l->sigma_min * l->sigma_min};
     PYR_TRY_OUT(pyr_new(&mean, g->size, sizeof *mean, "a fit"));
     PYR_TRY_OUT(pyr_new(&room, g->size, sizeof *room, "a fit"));
     PYR_TRY_OUT(pyr_new(&all, g->size, sizeof *all, "a fit"));
@@ -77,6 +78,8 @@ static pyr_status kl_of(double *kl, pyr_kernels *k, const pyr_level_analysis *l,
 
     sampler.kind = kind;
     sampler.steps = steps;
+    if (pyr_sampler_measured(&sampler))
+        sampler.variance = PYR_VARIANCE_POSTERIOR;
     schedule.s_min = pyr_schedule_unscaled(&l->schedule, sigma_min);
     schedule.s_max = pyr_schedule_unscaled(&l->schedule, sigma_max);
     PYR_TRY(pyr_sampled_variance(k, &sampler, &schedule, g->n, g->v, variance, response));

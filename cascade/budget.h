@@ -7,7 +7,8 @@
  *     u_k = (variance_k + q) / (v_k + q),   b_k^2 = (r_k - 1)^2 a_k^2 / (v_k + q)
  *
  * is a function of (sigma_max, sigma_min, n, sampler), with a_k the mean's coefficients and q the variance of rounding
- * to the data's bits, which both are seen through. Over all levels together the minimum of
+ * to the data's bits (sigma_min^2 of the analysis), which both are seen through. A variance of ancestral sampling that
+ * is measured on a network has none here: posterior takes its place, which is its limit for many steps. Over all levels together the minimum of
  *
  *     sum of KL_i + kappa sum of FLOP_i
  *

@@ -70,6 +70,8 @@ static pyr_status read_settings(work *w, const pyr_parsed *parsed)
         return pyr_fail(PYR_E_ARG, "--reference compares the levels: leave --level %d out", t->level);
     if (t->level >= 0 && t->budget > 0 && w->config.pyramid.levels > 1)
         return pyr_fail(PYR_E_ARG, "--budget is for all levels together: leave --level %d out", t->level);
+    if (t->any_sampler && !(t->budget > 0))
+        return pyr_fail(PYR_E_ARG, "--any-sampler is of --budget: add it, or leave --any-sampler out");
     if (t->ncsn && t->budget > 0)
         return pyr_fail(PYR_E_ARG, "--ncsnv2 and --budget have blocks of their own: give one of the two");
     if (!*w->config.data.set.path)

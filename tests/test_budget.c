@@ -149,7 +149,7 @@ enum { NUMBERS = 16 };
 
 /* A level without data: `NUMBERS` independent numbers in place of its fit. */
 static pyr_level_analysis level_of(pyr_kernels *k, double *basis, double *variance, double *mean,
-                                   double scale)
+                                   double scale, int bits)
 {
     pyr_pyramid_settings p = {.levels = 1, .filter = PYR_FILTER_BOX, .sigma = 1};
     pyr_level_settings s = settings_of();
@@ -159,8 +159,7 @@ static pyr_level_analysis level_of(pyr_kernels *k, double *basis, double *varian
     CHECK_OK(pyr_pyramid_new(&pyramid, k, &p, 4, 4, 1));
     CHECK_OK(pyr_level_init(&l.level, &s, pyramid, 0, 0, 1));
     pyr_pyramid_free(pyramid);
-    l.level.facts.bits = 8;
-    l.level.facts.std[0] = 0.5;
+    l.sigma_min = ldexp(1, 1 - bits) / 0.5 / sqrt(12); /* of a standard deviation of 0.5 */
     l.level.settings.sampler = pyr_sampler_usual(PYR_EULER, 5);
     for (int i = 0; i < NUMBERS; i++) {
         basis[i * NUMBERS + i] = 1;
@@ -177,9 +176,9 @@ static pyr_level_analysis level_of(pyr_kernels *k, double *basis, double *varian
 }
 
 /* KL with Euler's steps. */
-static double kl_by_hand(const pyr_level_analysis *l, int steps, double sigma_min, double sigma_max)
+static double kl_by_hand(const pyr_level_analysis *l, int bits, int steps, double sigma_min, double sigma_max)
 {
-    double s[100], q = pow(2.0 / 256 / 0.5, 2) / 12, kl = 0;
+    double s[100], q = pow(2 / pow(2, bits) / 0.5, 2) / 12, kl = 0;
     pyr_schedule moved = schedule;
 
     moved.s_min = sigma_min;
@@ -198,26 +197,45 @@ static void least_divergence(void)
 {
     static double basis[NUMBERS * NUMBERS], variance[NUMBERS], mean[NUMBERS];
     pyr_kernels *k = open_double();
-    pyr_level_analysis l = level_of(k, basis, variance, mean, 2);
+    pyr_level_analysis l = level_of(k, basis, variance, mean, 2, 8);
     pyr_budget_choice rows[PYR_BUDGET_COUNTS];
     double kl;
 
     CHECK_OK(pyr_budget_kl(&kl, k, &l, PYR_EULER, 7, 0.02, 15));
-    CHECK_CLOSE(kl, kl_by_hand(&l, 7, 0.02, 15), 1e-9 * kl);
+    CHECK_CLOSE(kl, kl_by_hand(&l, 8, 7, 0.02, 15), 1e-9 * kl);
     CHECK_OK(pyr_budget_rows(rows, k, &l, PYR_EULER));
     for (int i = 1; i < PYR_BUDGET_COUNTS; i++) {
         double best = INFINITY;
 
         for (int a = 0; a <= 60; a++)
             for (int b = 0; b <= 60; b++)
-                best =
-                    fmin(best, kl_by_hand(&l, rows[i].steps, 1e-3 * pow(500, a / 60.0), pow(1e4, b / 60.0)));
+                best = fmin(best,
+                            kl_by_hand(&l, 8, rows[i].steps, 1e-3 * pow(500, a / 60.0), pow(1e4, b / 60.0)));
         CHECK(rows[i].steps == pyr_budget_steps[i]);
-        CHECK_CLOSE(rows[i].kl, kl_by_hand(&l, rows[i].steps, rows[i].sigma_min, rows[i].sigma_max),
+        CHECK_CLOSE(rows[i].kl, kl_by_hand(&l, 8, rows[i].steps, rows[i].sigma_min, rows[i].sigma_max),
                     1e-9 * rows[i].kl);
         if (!(rows[i].kl <= 1.01 * best))
             CHECK_REPORT("%d steps: %g nats, a grid has %g", rows[i].steps, rows[i].kl, best);
         CHECK(rows[i].kl < rows[i - 1].kl && rows[i].flop > rows[i - 1].flop);
+    }
+    pyr_kernels_free(k);
+}
+
+/* Of data of 16 bits; and with a variance that would have to be measured: as posterior. */
+static void other_levels(void)
+{
+    static double basis[NUMBERS * NUMBERS], variance[NUMBERS], mean[NUMBERS];
+    pyr_kernels *k = open_double();
+    pyr_level_analysis l = level_of(k, basis, variance, mean, 1e-5, 16);
+    double kl, posterior;
+
+    CHECK_OK(pyr_budget_kl(&kl, k, &l, PYR_EULER, 7, 0.001, 15));
+    CHECK_CLOSE(kl, kl_by_hand(&l, 16, 7, 0.001, 15), 1e-9 * kl);
+    CHECK_OK(pyr_budget_kl(&posterior, k, &l, PYR_ANCESTRAL, 7, 0.001, 15));
+    for (int i = PYR_VARIANCE_ANALYTIC; i <= PYR_VARIANCE_OPTIMAL; i++) {
+        l.level.settings.sampler.variance = i;
+        CHECK_OK(pyr_budget_kl(&kl, k, &l, PYR_ANCESTRAL, 7, 0.001, 15));
+        CHECK(kl == posterior);
     }
     pyr_kernels_free(k);
 }
@@ -268,6 +286,7 @@ int main(int argc, char **argv)
     RUN(variance_of_real_draws);
     RUN(fitted_starts);
     RUN(least_divergence);
+    RUN(other_levels);
     RUN(budget_is_spent_best);
     return CHECK_DONE();
 }

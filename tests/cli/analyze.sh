@@ -139,6 +139,10 @@ pyr analyze --config tests/tiny.cfg --budget 10
 refuses 2 "the fewest steps at each level take"
 pyr analyze --config tests/tiny.cfg --budget 1e9 --level 1
 refuses 2 "--budget is for all levels together"
+pyr analyze --config tests/tiny.cfg --any-sampler
+refuses 2 "--any-sampler is of --budget"
+pyr analyze --config tests/tiny.cfg --budget 1e7 --set level.sampler.kind=ancestral --set level.sampler.variance=analytic
+gives 0
 pyr analyze --config tests/tiny.cfg --budget 1e9 --set level.sampler.kind=rk45
 refuses 1 "what rk45 makes of a Gaussian is not known in closed form"
 
