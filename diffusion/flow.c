@@ -38,6 +38,12 @@ pyr_status pyr_flow_sigmas(const pyr_flow_config *c, int steps, double *sigma)
     if (steps < 1 || steps > c->num_train_timesteps)
         return pyr_fail(PYR_E_ARG, "%d steps: the model was trained with %d timesteps, so 1..%d are possible",
                         steps, c->num_train_timesteps, c->num_train_timesteps);
+    if (steps == 1 && c->shift_terminal > 0) /* theirs is 0/0 */
+        return pyr_fail(
+            PYR_E_ARG,
+            "1 step: its noise level would be both 1, the first, and shift_terminal, %g, the last: "
+            "take 2 steps or more",
+            c->shift_terminal);
     for (int i = 0; i < steps; i++)
         sigma[i] = shifted(c, steps > 1 ? most + (least - most) * i / (steps - 1) : most);
     if (c->shift_terminal > 0) { /* 1 - sigma in proportion, so that the last is shift_terminal */

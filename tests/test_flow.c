@@ -270,6 +270,11 @@ static void mistakes(void)
     config.num_train_timesteps = 3;
     CHECK_OK(pyr_flow_sigmas(&config, 3, sigma));
     CHECK_FAILS(pyr_flow_sigmas(&config, 4, sigma), PYR_E_ARG, "1..3 are possible");
+    config.shift_terminal = 0.1;
+    CHECK_FAILS(pyr_flow_sigmas(&config, 1, sigma), PYR_E_ARG, "take 2 steps or more");
+    CHECK_OK(pyr_flow_sigmas(&config, 2, sigma));
+    CHECK_CLOSE(sigma[0], 1, 1e-15);
+    CHECK_CLOSE(sigma[1], 0.1, 1e-12);
     CHECK_OK(pyr_pipeline_read(&files, FOLDER "/flow", NULL));
     CHECK_FAILS(pyr_pipeline_open(&p, k, &files, &(pyr_pipeline_sampler){.ddim = true, .steps = 5}, NULL),
                 PYR_E_UNSUPPORTED, "trained by flow matching");
