@@ -137,6 +137,8 @@ static pyr_status prepare(pyr_tasking *t, const void *at)
     if ((t->n_arguments > 0) == (*o->decode != 0))
         return pyr_fail(PYR_E_ARG, t->n_arguments ? "IMAGE and --decode: give one of the two"
                                                   : "what is to be encoded? Add IMAGE, or --decode FILE");
+    PYR_TRY(pyr_tasking_method(t, &o->shooting, o->method == SHOOTING, (const char *const[]){"noise", NULL},
+                               (const char *const[]){NULL}));
     if (o->method == SHOOTING)
         return pyr_tasking_euler(t);
     return pyr_tasking_ode(t, true, o->tolerance);

@@ -75,8 +75,11 @@ out:
 static pyr_status prepare(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
+    bool shooting = o->method == SHOOTING;
 
-    return o->method == SHOOTING ? pyr_tasking_euler(t) : PYR_OK;
+    PYR_TRY(pyr_tasking_method(t, &o->shooting, shooting, (const char *const[]){"noise", NULL},
+                               (const char *const[]){"repeats", NULL}));
+    return shooting ? pyr_tasking_euler(t) : PYR_OK;
 }
 
 static pyr_status inpaint(pyr_tasking *t, const void *at)

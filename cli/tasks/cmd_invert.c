@@ -36,6 +36,52 @@ typedef struct inverting {
     double *y;
 } inverting; /* t->picture: the clean one; NULL: not known */
 
+/* ---- what is read -------------------------------------------------------------------------------- */
+
+enum {
+    MISSING = 1 << PYR_OPERATOR_MISSING,
+    FOURIER = 1 << PYR_OPERATOR_FOURIER,
+    MOTION = 1 << PYR_OPERATOR_MOTION,
+    SIZED = 1 << PYR_OPERATOR_BLUR | 1 << PYR_OPERATOR_BOX | 1 << PYR_OPERATOR_BICUBIC | MOTION
+};
+
+/* Options of some operators; `file` has an option's place. */
+static const struct {
+    const char *name, *words, *file;
+    unsigned kinds;
+} of_operators[] = {
+    {"mask", "missing and fourier", NULL, MISSING | FOURIER},      {"kernel", "motion", NULL, MOTION},
+    {"missing", "missing and fourier", "mask", MISSING | FOURIER}, {"pattern", "fourier", "mask", FOURIER},
+    {"size", "blur, box, bicubic and motion", "kernel", SIZED},    {"angle", "motion", "kernel", MOTION}};
+
+static bool has_mask(int kind)
+{
+    return (MISSING | FOURIER) >> kind & 1;
+}
+
+static pyr_status check_operator(const pyr_tasking *t, const typed *o)
+{
+    bool fourier = o->kind == PYR_OPERATOR_FOURIER;
+
+    for (size_t i = 0; i < sizeof of_operators / sizeof *of_operators; i++) {
+        const char *name = of_operators[i].name, *file = of_operators[i].file;
+
+        if (!pyr_option_given(t->parsed, name))
+            continue;
+        if (!(of_operators[i].kinds >> o->kind & 1))
+            return pyr_fail(PYR_E_ARG, "--%s is of --operator %s, the operator is %s", name,
+                            of_operators[i].words, pyr_operator_names[o->kind]);
+        if (file && pyr_option_given(t->parsed, file))
+            return pyr_fail(PYR_E_ARG, "--%s and --%s: give one of the two", name, file);
+    }
+    if (o->degraded && has_mask(o->kind) && !*o->mask && !(fourier && pyr_option_given(t->parsed, "pattern")))
+        return pyr_fail(
+            PYR_E_ARG,
+            "which %s of the degraded picture are missing? Add --mask FILE, white where they are%s",
+            fourier ? "frequencies" : "pixels", fourier ? ", or --pattern" : "");
+    return PYR_OK;
+}
+
 /* ---- what is seen -------------------------------------------------------------------------------- */
 
 /* From a picture with zero frequency in the middle to zero frequency first. */
@@ -73,10 +119,6 @@ static pyr_status missing_pixels(inverting *v, uint8_t **out)
         return missing_frequencies(v, out);
     if (*v->o->mask)
         return pyr_task_mask(out, v->t, v->o->mask);
-    if (v->o->degraded)
-        return pyr_fail(PYR_E_ARG,
-                        "which pixels of the degraded picture are missing? Add --mask FILE, white where "
-                        "they are");
     PYR_TRY(pyr_new(out, n, 1, "a mask"));
     for (size_t i = 0; i < n; i++) {
         pyr_rng4 r = pyr_philox((uint64_t)v->o->noise_seed, (uint32_t)i, 0, 1, PYR_RNG_TASK);
@@ -125,22 +167,11 @@ out:
     return status;
 }
 
-static bool has_mask(int kind)
-{
-    return kind == PYR_OPERATOR_MISSING || kind == PYR_OPERATOR_FOURIER;
-}
-
 static pyr_status make_operator(inverting *v)
 {
     uint8_t *missing = NULL;
     pyr_status status;
 
-    if (*v->o->mask && !has_mask(v->o->kind))
-        return pyr_fail(PYR_E_ARG, "--mask is of --operator missing and fourier, the operator is %s",
-                        pyr_operator_names[v->o->kind]);
-    if (*v->o->kernel && v->o->kind != PYR_OPERATOR_MOTION)
-        return pyr_fail(PYR_E_ARG, "--kernel is of --operator motion, the operator is %s",
-                        pyr_operator_names[v->o->kind]);
     if (v->o->kind == PYR_OPERATOR_MOTION)
         return make_motion(v);
     if (has_mask(v->o->kind))
@@ -327,10 +358,13 @@ static pyr_status judge(const inverting *v, const misfit *m)
 
 /* ---- the command --------------------------------------------------------------------------------- */
 
-static pyr_status check_samplers(pyr_tasking *t, const void *at)
+static pyr_status prepare(pyr_tasking *t, const void *at)
 {
     const typed *o = at;
 
+    PYR_TRY(check_operator(t, o));
+    PYR_TRY(pyr_tasking_method(t, &o->shooting, o->method == SHOOTING, (const char *const[]){NULL},
+                               (const char *const[]){"strength", NULL}));
     if (o->method == SHOOTING)
         return pyr_tasking_euler(t);
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--)
@@ -437,5 +471,5 @@ const pyr_command pyr_command_invert = {
     .options = options,
     .size = sizeof(typed),
     .run = pyr_task_run,
-    .own = &(const pyr_task_steps){invert, check_samplers},
+    .own = &(const pyr_task_steps){invert, prepare},
 };

@@ -22,6 +22,27 @@ const pyr_option pyr_shooting_options[] = {
     {0},
 };
 
+static pyr_status untyped(const pyr_tasking *t, const char *name, bool shooting)
+{
+    if (!pyr_option_given(t->parsed, name))
+        return PYR_OK;
+    if (shooting)
+        return pyr_fail(PYR_E_ARG, "--method shooting does not read --%s: leave it out", name);
+    return pyr_fail(PYR_E_ARG, "--%s is of --method shooting: add that, or leave --%s out", name, name);
+}
+
+pyr_status pyr_tasking_method(const pyr_tasking *t, const pyr_typed_shooting *o, bool shooting,
+                              const char *const *own, const char *const *others)
+{
+    for (const char *const *name = shooting ? others : own; *name; name++)
+        PYR_TRY(untyped(t, *name, shooting));
+    for (const pyr_option *row = pyr_shooting_options; row->name && !shooting; row++)
+        PYR_TRY(untyped(t, row->name, false));
+    if (o->segments == 1 && pyr_option_given(t->parsed, "match"))
+        return pyr_fail(PYR_E_ARG, "--match is of --segments 2 or more: add that, or leave --match out");
+    return PYR_OK;
+}
+
 pyr_status pyr_tasking_euler(pyr_tasking *t)
 {
     for (int level = t->config.pyramid.levels - 1; level >= 0; level--) {

@@ -13,6 +13,11 @@ typedef struct pyr_typed_shooting {
 } pyr_typed_shooting;
 extern const pyr_option pyr_shooting_options[];
 
+/* While preparing: no option was typed that the method does not read. These are, with shooting, those of `others` and
+ * --match of a single segment; without it, pyr_shooting_options and those of `own` (names, ended by NULL). PYR_E_ARG. */
+pyr_status pyr_tasking_method(const pyr_tasking *t, const pyr_typed_shooting *typed, bool shooting,
+                              const char *const *own, const char *const *others);
+
 /* While preparing: Euler's steps (unless --sampler was typed), no noise on the condition. PYR_E_ARG. */
 pyr_status pyr_tasking_euler(pyr_tasking *t);
 

@@ -71,6 +71,7 @@ pyr_status pyr_task_run(void *typed, pyr_parsed *parsed)
     const pyr_task_steps *steps = parsed->command->own;
     pyr_tasking t = {.command = parsed->command->name,
                      .typed = typed,
+                     .parsed = parsed,
                      .arguments = parsed->arguments,
                      .n_arguments = (int)parsed->n_arguments,
                      .bar = pyr_bar_new()};

@@ -31,6 +31,7 @@ extern const pyr_option pyr_task_options[];
 typedef struct pyr_tasking {
     const char *command;
     const pyr_task_typed *typed;
+    const pyr_parsed *parsed;
     const char *const *arguments;
     int n_arguments;
     pyr_settings *settings;

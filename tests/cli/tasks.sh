@@ -199,6 +199,16 @@ pyr invert $pictures/picture.png --network "$run" --method shooting --sampler he
 refuses 2 "shooting goes by Euler's steps of the ODE"
 pyr invert $pictures/picture.png --network "$run" --method shooting --steps 4 --segments 5
 refuses 2 "5 segments of 4 steps at level 2"
+pyr invert $pictures/picture.png --network "$run" --segments 2
+refuses 2 "--segments is of --method shooting: add that"
+pyr encode $pictures/picture.png --network "$run" --noise 0.1
+refuses 2 "--noise is of --method shooting"
+pyr invert $pictures/picture.png --network "$run" --method shooting --strength 2
+refuses 2 "--method shooting does not read --strength"
+pyr inpaint $pictures/picture.png $pictures/half.png --network "$run" --method shooting --repeats 2
+refuses 2 "--method shooting does not read --repeats"
+pyr inpaint $pictures/picture.png $pictures/half.png --network "$run" --method shooting --match 3
+refuses 2 "--match is of --segments 2 or more"
 
 begin "what restoring refuses"
 pyr invert $pictures/small.png --operator box --size 4 --degraded --network "$run"
@@ -207,6 +217,18 @@ pyr invert $pictures/picture.png --operator box --size 2.5 --network "$run"
 refuses 2 "--size: the size of box is 2.5, should be a whole number"
 pyr invert $pictures/picture.png --operator missing --degraded --network "$run"
 refuses 2 "which pixels"
+pyr invert $pictures/picture.png --operator fourier --degraded --network "$run"
+refuses 2 "which frequencies"
+pyr invert $pictures/picture.png --operator fourier --pattern spiral --degraded --noise 0.2 --network "$run" --seeds 0 --outdir "$tmp/inverse"
+gives 0
+pyr invert $pictures/picture.png --operator missing --pattern spiral --network "$run"
+refuses 2 "--pattern is of --operator fourier, the operator is missing"
+pyr invert $pictures/picture.png --angle 30 --network "$run"
+refuses 2 "--angle is of --operator motion, the operator is blur"
+pyr invert $pictures/picture.png --operator missing --mask $pictures/half.png --missing 0.5 --network "$run"
+refuses 2 "--missing and --mask: give one of the two"
+pyr invert $pictures/picture.png --operator identity --size 3 --network "$run"
+refuses 2 "--size is of --operator blur, box, bicubic and motion, the operator is identity"
 pyr invert $pictures/picture.png --operator blur --kernel $pictures/small.png --network "$run"
 refuses 2 "--kernel is of --operator motion, the operator is blur"
 pyr invert $pictures/picture.png --operator motion --kernel $pictures/black.png --network "$run"
