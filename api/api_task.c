@@ -131,7 +131,7 @@ static pyr_status vary(opening *o)
 
     PYR_TRY_OUT(read_input(&image, o, 0, "the image", 1, pyr_model_image(o->m, 0), NULL));
     PYR_TRY_OUT(pyr_vary_from(from, o->choice.from, o->choice.keep, o->m->levels));
-    PYR_TRY_OUT(pyr_vary_new(&o->out->vary, o->m, image, from, NULL));
+    PYR_TRY_OUT(pyr_vary_new(&o->out->vary, o->m, image, from, NULL, NULL));
     PYR_TRY_OUT(pyr_vary_given(&o->out->coarse, &given, o->m, image, from));
     o->out->given = o->out->coarse ? given : 0;
     o->out->n_coarse = 1;

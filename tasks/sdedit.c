@@ -85,7 +85,7 @@ static pyr_status check(const pyr_vary *vary)
 }
 
 pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from,
-                        const uint8_t *regenerate)
+                        const uint8_t *regenerate, const float *kept)
 {
     pyr_vary *vary;
     pyr_status status;
@@ -100,7 +100,7 @@ pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const 
     PYR_TRY_OUT(pyr_task_lanes_new(&vary->lanes, m));
     PYR_TRY_OUT(pyr_layers_new(&vary->layers, m, image));
     if (regenerate)
-        PYR_TRY_OUT(pyr_known_new(&vary->known, m, image, regenerate, 1));
+        PYR_TRY_OUT(pyr_known_new(&vary->known, m, kept ? kept : image, regenerate, 1));
     *out = vary;
     return PYR_OK;
 out:

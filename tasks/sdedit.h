@@ -7,7 +7,7 @@
  *
  * With a mask the part outside of it stays (there, algorithm 3): after each step it is put back with noise of that
  * size, as in inpainting (known.h). Strokes that are painted over the picture before make it a guide of what is
- * wanted. */
+ * wanted; what stays is the picture without them. */
 #ifndef PYR_TASKS_SDEDIT_H
 #define PYR_TASKS_SDEDIT_H
 
@@ -16,10 +16,10 @@
 typedef struct pyr_vary pyr_vary;
 
 /* `image` is I_0 (h w c, in [-1, 1]). from[i]: S of level i, standardised units; at the end of the schedule's
- * range and over it the level is drawn freely. regenerate[h w]: 0 where the picture stays; NULL: nowhere.
+ * range and over it the level is drawn freely. regenerate[h w]: 0 where `kept` stays (as `image`; NULL: that itself); NULL: nowhere.
  * PYR_E_ARG: 0 < S <= the schedule's smallest, PYR_E_NOMEM. The model is borrowed. */
 pyr_status pyr_vary_new(pyr_vary **out, pyr_model *m, const float *image, const double *from,
-                        const uint8_t *regenerate);
+                        const uint8_t *regenerate, const float *kept);
 void pyr_vary_free(pyr_vary *vary); /* NULL is a no-op */
 
 /* Where each level starts, by its index, as it is typed: `text` is one noise level, or one a level from the

@@ -483,19 +483,19 @@ static void variations(void)
     if (!rig_new(&r, "box", 3, "box", false))
         return;
     sample(&r, NULL, plain);
-    CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL)); /* from the end: plain sampling */
+    CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL, NULL)); /* from the end: plain sampling */
     sample(&r, pyr_vary_hooks(vary), got);
     CHECK(memcmp(got, plain, sizeof got) == 0);
     pyr_vary_free(vary);
     from[0] = from[1] = from[2] = 0; /* all levels stay: the picture, up to rounding */
-    CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL));
+    CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL, NULL));
     sample(&r, pyr_vary_hooks(vary), got);
     for (int i = 0; i < N * SIZE; i++)
         far = fmax(far, fabs((double)(got[i] - image[i % SIZE])));
     CHECK_CLOSE(far, 0, 1e-4);
     pyr_vary_free(vary);
     from[1] = 1e-9;
-    CHECK_FAILS(pyr_vary_new(&vary, r.m, image, from, NULL), PYR_E_ARG,
+    CHECK_FAILS(pyr_vary_new(&vary, r.m, image, from, NULL, NULL), PYR_E_ARG,
                 "level 1 would start from noise of 1e-09");
     rig_free(&r);
 }
@@ -503,7 +503,7 @@ static void variations(void)
 /* With a mask the picture stays outside of it; inside, of independent pixels, nothing is changed by that. */
 static void variations_within_a_mask(void)
 {
-    float image[SIZE], all[N * SIZE], got[N * SIZE];
+    float image[SIZE], painted[SIZE], all[N * SIZE], got[N * SIZE];
     double from[3] = {1, 1, 1};
     uint8_t mask[H * W], wanted[SIZE], bytes[N * SIZE];
     pyr_vary *vary = NULL;
@@ -512,16 +512,18 @@ static void variations_within_a_mask(void)
     pyr_pixels_to_bytes(wanted, image, SIZE);
     for (int i = 0; i < H * W; i++)
         mask[i] = i % W >= 2 && i / W < 4;
+    for (int i = 0; i < SIZE; i++)
+        painted[i] = i / C % W < 4 ? 0.9F : image[i];
     for (int kind = 0; kind < KINDS; kind++) {
         double far = 0, moved = 0;
         rig r;
 
         if (!rig_new(&r, kinds[kind].name, kinds[kind].levels, kinds[kind].filter, kind == 0))
             return;
-        CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL));
+        CHECK_OK(pyr_vary_new(&vary, r.m, image, from, NULL, NULL));
         sample(&r, pyr_vary_hooks(vary), all);
         pyr_vary_free(vary);
-        CHECK_OK(pyr_vary_new(&vary, r.m, image, from, mask));
+        CHECK_OK(pyr_vary_new(&vary, r.m, image, from, mask, NULL));
         sample(&r, pyr_vary_hooks(vary), got);
         pyr_vary_free(vary);
         pyr_pixels_to_bytes(bytes, got, N * SIZE);
@@ -533,6 +535,13 @@ static void variations_within_a_mask(void)
                 moved = fmax(moved, fabs((double)got[i] - (double)image[i % SIZE]));
             }
         CHECK(moved > 0.05);
+        CHECK_OK(pyr_vary_new(&vary, r.m, painted, from, mask, image)); /* what is kept is not painted */
+        sample(&r, pyr_vary_hooks(vary), all);
+        pyr_vary_free(vary);
+        pyr_pixels_to_bytes(bytes, all, N * SIZE);
+        for (int i = 0; i < N * SIZE; i++)
+            CHECK(mask[i % SIZE / C] || bytes[i] == wanted[i % SIZE]);
+        CHECK(memcmp(all, got, sizeof got) != 0);
         CHECK(kind != 0 || far < 1e-5);
         rig_free(&r);
     }

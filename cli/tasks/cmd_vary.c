@@ -3,6 +3,7 @@
 #include "cli/tasks/tasking.h"
 #include "tasks/layers.h"
 #include "tasks/sdedit.h"
+#include <string.h>
 
 typedef struct typed {
     pyr_task_typed task;
@@ -15,7 +16,7 @@ static pyr_status vary(pyr_tasking *t, const void *at)
     const typed *o = at;
     double from[PYR_MAX_LEVELS];
     pyr_vary *vary = NULL;
-    float *coarse = NULL;
+    float *coarse = NULL, *plain = NULL;
     uint8_t *mask = NULL;
     int given;
     pyr_status status;
@@ -23,12 +24,16 @@ static pyr_status vary(pyr_tasking *t, const void *at)
     PYR_TRY(pyr_task_picture(&t->picture, t, t->arguments[0], 0));
     PYR_TRY(pyr_vary_from(from, o->from, o->keep, t->model->levels));
     if (*o->strokes) {
+        size_t size = pyr_count(pyr_model_image(t->model, 0));
+
+        PYR_TRY_OUT(pyr_new(&plain, size, sizeof *plain, "a picture"));
+        memcpy(plain, t->picture, size * sizeof *plain);
         PYR_TRY_OUT(pyr_tasking_show(t, t->picture, 1, pyr_model_image(t->model, 0)));
         PYR_TRY_OUT(pyr_task_strokes(t->picture, t, o->strokes));
     }
     if (*o->mask)
         PYR_TRY_OUT(pyr_task_mask(&mask, t, o->mask));
-    PYR_TRY_OUT(pyr_vary_new(&vary, t->model, t->picture, from, mask));
+    PYR_TRY_OUT(pyr_vary_new(&vary, t->model, t->picture, from, mask, plain));
     PYR_TRY_OUT(pyr_vary_given(&coarse, &given, t->model, t->picture, from));
     for (int level = t->model->levels - 1; level >= 0; level--)
         if (from[level] == 0)
@@ -44,6 +49,7 @@ static pyr_status vary(pyr_tasking *t, const void *at)
 out:
     pyr_vary_free(vary);
     pyr_free(coarse);
+    pyr_free(plain);
     pyr_free(mask);
     return status;
 }
@@ -59,7 +65,8 @@ static const pyr_option options[] = {
     OPT_TEXT(typed, mask, "mask", "FILE", "",
              "vary where this picture is white; where it is black IMAGE stays exactly"),
     OPT_TEXT(typed, strokes, "strokes", "FILE", "",
-             "a picture with transparency, of what is wanted: painted over IMAGE before the noise is added"),
+             "a picture with transparency, of what is wanted: painted over IMAGE before the noise is added; "
+             "with --mask, where that is white"),
     OPT_SEEDS(typed, task.seeds, "0-7"),
     OPT_GROUP(typed, task, pyr_task_options),
     {0},
