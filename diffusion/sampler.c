@@ -84,17 +84,17 @@ void pyr_sampler_settings(char *words, size_t size, int kind)
 
 /* ---- starts ------------------------------------------------------------------------------------ */
 
-#define STARTS(ROW)                                                                                                       \
-    ROW(PYR_START_PRIOR, "prior",                                                                                         \
-        "the prior of the family: N(0, s^2) for ve and flow, N(0, 1 + s^2) for the others, whose z_t has unit variance")  \
-    ROW(PYR_START_UNIT, "unit",                                                                                           \
-        "N(0, 1 + s^2) for every family: right for data of unit variance, so that sigma_max need not be large")           \
-    ROW(PYR_START_GAUSSIAN, "gaussian",                                                                                   \
-        "N(m, C + s^2) with a fit to the data, level-I/gaussian.safetensors; as unit where there is none")                \
-    ROW(PYR_START_UNIFORM, "uniform",                                                                                     \
-        "U(0, 1) in the range of pixels (NCSN; Padova & Liu 2023, algorithm 1); finer levels begin with a residual of 0") \
-    ROW(PYR_START_CLASS, "class",                                                                                         \
-        "N(m_y, 1 + s^2) about the mean of the image's class, level-I/classes.safetensors: where the SDE ends whose drift is the class's own (Padova & Liu 2023, equation 5); as unit where there is none")
+#define STARTS(ROW)                                                                                                                    \
+    ROW(PYR_START_PRIOR, "prior",                                                                                                      \
+        "the prior of the family: N(0, s^2) for ve and flow, N(0, 1 + s^2) for the others, whose z_t has unit variance")               \
+    ROW(PYR_START_UNIT, "unit",                                                                                                        \
+        "N(0, 1 + s^2) for every family: right for data of unit variance, so that sigma_max need not be large")                        \
+    ROW(PYR_START_GAUSSIAN, "gaussian",                                                                                                \
+        "N(m, C + s^2) with a fit to the data, level-I/gaussian.safetensors; it has to be measured first (pyrdiff analyze --network)") \
+    ROW(PYR_START_UNIFORM, "uniform",                                                                                                  \
+        "U(0, 1) in the range of pixels (NCSN; Padova & Liu 2023, algorithm 1); finer levels begin with a residual of 0")              \
+    ROW(PYR_START_CLASS, "class",                                                                                                      \
+        "N(m_y, 1 + s^2) about the mean of the image's class, level-I/classes.safetensors: where the SDE ends whose drift is the class's own (Padova & Liu 2023, equation 5); it has to be measured first (pyrdiff analyze --network)")
 #define START_WORD(constant, word, help) [constant] = word,
 #define START_HELP(constant, word, help) [constant] = help,
 
