@@ -2049,7 +2049,7 @@ static void recorded_steps_are_timed(void)
 /* What a state refuses. */
 static void states_of_others_are_refused(void)
 {
-    pyr_level_settings s = resume_settings();
+    pyr_level_settings s = resume_settings(), changed = s;
     pyr_trainer *other = NULL;
     pyr_trainer_job job;
     training t;
@@ -2064,6 +2064,12 @@ static void states_of_others_are_refused(void)
     job.seed = 22;
     CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG, "begun with the seed 21, now it is 22");
     CHECK(other == NULL);
+    job.seed = 21;
+    job.level[0].settings = &changed;
+    changed.objective = PYR_SLICED_SCORE_MATCHING;
+    CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG,
+                "the state of level 0 was begun with the objective denoising, now it is sliced");
+    job.level[0].settings = &t.settings;
     job.seed = 21;
     job.duration.value *= 2;
     CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG,

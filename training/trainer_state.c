@@ -68,6 +68,9 @@ static pyr_status same_run(const pyr_trainer *t, int at)
     if (begun->index != now->index || begun->classes != now->classes || begun->condition != now->condition)
         return pyr_fail(PYR_E_CONFIG, "%s is of a level with another index, condition or number of classes",
                         name);
+    if (begun->objective != now->objective)
+        return pyr_fail(PYR_E_CONFIG, "%s was begun with the objective %s, now it is %s", name,
+                        pyr_objective_names[begun->objective], pyr_objective_names[now->objective]);
     if (l->progress.seed != t->job.seed)
         return pyr_fail(PYR_E_CONFIG, "%s was begun with the seed %llu, now it is %llu", name,
                         (unsigned long long)l->progress.seed, (unsigned long long)t->job.seed);
