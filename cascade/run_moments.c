@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "cascade/model.h"
+#include "cascade/plain_sampling.h"
 
 static pyr_status measure(const pyr_moments_job *job, pyr_model *m, int index, pyr_feed *feed)
 {
@@ -53,10 +54,10 @@ pyr_status pyr_run_measure_moments(const pyr_moments_job *job)
 
     PYR_TRY(pyr_new(&plain, 1, sizeof *plain, "a configuration"));
     *plain = *job->config;
+    pyr_plain_sampling(plain);
     for (int i = 0; i < plain->pyramid.levels; i++) {
         plain->level[i].sampler.variance = PYR_VARIANCE_POSTERIOR;
         plain->level[i].sampler.start = PYR_START_PRIOR;
-        plain->level[i].sampler_guidance = 1;
     }
     PYR_TRY_OUT(pyr_dataset_open(&data, &plain->data.set));
     for (int i = plain->pyramid.levels - 1; i >= 0; i--)

@@ -4,18 +4,10 @@
 #include "base/atomic_file.h"
 #include "base/mem.h"
 #include "cascade/one_level.h"
+#include "cascade/plain_sampling.h"
 #include "cli/open_data.h"
 #include "plots/svg.h"
 #include "terminal/output.h"
-
-void pyr_plain_sampling(pyr_config *config)
-{
-    for (int i = 0; i < config->pyramid.levels; i++) {
-        config->level[i].sampler_guidance = 1;
-        config->level[i].classifier_scale = 0;
-        config->level[i].sampler_augmentation = 0;
-    }
-}
 
 /* All images of another folder, as the run reads its own. */
 static pyr_status open_against(pyr_dataset **out, const pyr_anomalies *a, const pyr_model *m,

@@ -35,7 +35,4 @@ void pyr_anomalies_json(const pyr_anomalies *a, pyr_json *json); /* the members 
 /* The curves as SVG into a->plot, unless that is "". */
 pyr_status pyr_anomalies_plot(const pyr_anomalies *a);
 
-/* What a likelihood is not defined for is left out of a configuration. */
-void pyr_plain_sampling(pyr_config *config);
-
 #endif

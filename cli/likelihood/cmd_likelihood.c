@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cascade/one_level.h"
+#include "cascade/plain_sampling.h"
 #include "cli/cli.h"
 #include "cli/likelihood/anomalies.h"
 #include "cli/machine.h"

@@ -112,6 +112,13 @@ complains "heun 6 guidance 3 rescale 0.7 classifier 1"
 holds sh -c "! cmp -s '$tmp/c7/000001.png' '$tmp/g3/000001.png'"
 pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/c8" --class 1 --guidance-rescale 2
 refuses 2 "--guidance-rescale: 2, should be 0..1"
+# moments are of the network's own score
+pyr analyze --network "$tmp/p" --variance 20 --level 2
+gives 0
+wanted && mv "$tmp/p/level-2/score-moments.safetensors" "$tmp/own-moments"
+pyr analyze --network "$tmp/p" --variance 20 --level 2 --set level.sampler.classifier_scale=4
+gives 0
+holds cmp "$tmp/own-moments" "$tmp/p/level-2/score-moments.safetensors"
 # of another run it is refused
 wanted && cp "$tmp/plain/level-1/classifier.safetensors" "$tmp/p/level-0/classifier.safetensors"
 pyr sample --network "$tmp/p" --seeds 0-1 --outdir "$tmp/c9" --class 1 --classifier-scale 1
