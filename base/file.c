@@ -199,6 +199,21 @@ pyr_status pyr_folder_exists(bool *there, const char *path)
     return exists(there, path, S_IFDIR);
 }
 
+pyr_status pyr_same_file(bool *same, const char *a, const char *b)
+{
+    const char *path[2] = {a, b};
+    struct stat info[2];
+
+    *same = false;
+    for (int i = 0; i < 2; i++)
+        if (stat(path[i], &info[i]) != 0)
+            return errno == ENOENT || errno == ENOTDIR
+                       ? PYR_OK
+                       : pyr_fail(PYR_E_IO, "cannot find out what %s is: %s", path[i], strerror(errno));
+    *same = info[0].st_dev == info[1].st_dev && info[0].st_ino == info[1].st_ino;
+    return PYR_OK;
+}
+
 static pyr_status exists_in(bool *there, const char *folder, const char *name, mode_t type)
 {
     char *path;

@@ -48,6 +48,8 @@ pyr_status pyr_make_folders(const char *path);
  * none: any other error is PYR_E_IO, with path and reason, and *there is false. */
 pyr_status pyr_file_exists(bool *there, const char *path);
 pyr_status pyr_folder_exists(bool *there, const char *path);
+/* Whether two paths, links followed, are of one file or folder; false where one of them is not there. PYR_E_IO. */
+pyr_status pyr_same_file(bool *same, const char *a, const char *b);
 /* The same of FOLDER/NAME. */
 pyr_status pyr_file_exists_in(bool *there, const char *folder, const char *name);
 pyr_status pyr_folder_exists_in(bool *there, const char *folder, const char *name);

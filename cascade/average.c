@@ -176,6 +176,13 @@ out:
 
 pyr_status pyr_run_average(const pyr_average_job *job)
 {
+    bool same;
+
+    PYR_TRY(pyr_same_file(&same, job->run, job->outdir));
+    if (same)
+        return pyr_fail(
+            PYR_E_ARG, "%s is the run itself, whose weights would be written over: give another --outdir",
+            job->outdir);
     PYR_TRY(pyr_make_folders(job->outdir));
     for (int i = job->config->pyramid.levels - 1; i >= 0; i--)
         if (job->level < 0 || job->level == i)

@@ -19,7 +19,7 @@ typedef struct pyr_average_job {
 } pyr_average_job;
 
 /* Write OUTDIR/pyrdiff.cfg and OUTDIR/level-I/unet, with what sampling reads beside them. PYR_E_IO when a level has no averages,
- * PYR_E_ARG for a moment at which none were kept. */
+ * PYR_E_ARG for a moment at which none were kept, and where OUTDIR is the run's own folder. */
 pyr_status pyr_run_average(const pyr_average_job *job);
 
 #endif

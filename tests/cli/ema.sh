@@ -39,6 +39,14 @@ gives 0
 says "of 2 averages"
 holds test ! -e "$tmp/early/level-1"
 
+begin "the run itself is not written over"
+wanted && ln -s "$run" "$tmp/link" && cp "$run/level-0/unet/diffusion_pytorch_model.safetensors" "$tmp/before"
+for same in "$run" "$tmp/link"; do
+    pyr ema --network "$run" --outdir "$same"
+    refuses 2 "$same is the run itself"
+done
+holds cmp "$tmp/before" "$run/level-0/unet/diffusion_pytorch_model.safetensors"
+
 begin "what is not there"
 pyr ema --network "$run" --length 0.1 --step 7 --outdir "$tmp/x"
 refuses 2 "kept no averages at step 7"
