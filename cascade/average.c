@@ -5,8 +5,10 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "graph/power_ema.h"
+#include "levels/class_fit.h"
 #include "levels/gaussian.h"
 #include "levels/level_file.h"
+#include "levels/noise_classifier.h"
 #include "network/unet_file.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,6 +153,8 @@ out:
 
 static pyr_status one_level(const pyr_average_job *job, int index)
 {
+    /* what sampling reads that is of the data, not of the weights */
+    static const char *const beside[] = {PYR_GAUSSIAN_NAME, PYR_CLASS_FIT_NAME, PYR_NOISE_CLASSIFIER_NAME};
     kept a = {0};
     char *from = NULL, *to = NULL;
     double distance;
@@ -164,7 +168,8 @@ static pyr_status one_level(const pyr_average_job *job, int index)
     PYR_TRY_OUT(pyr_ema_combine(a.coefficient, &distance, a.profile, a.n, &wanted));
     PYR_TRY_OUT(pyr_make_folders(to));
     PYR_TRY_OUT(combine(&a, to, job->k));
-    PYR_TRY_OUT(copy_file(from, to, PYR_GAUSSIAN_NAME));
+    for (size_t i = 0; i < sizeof beside / sizeof *beside; i++)
+        PYR_TRY_OUT(copy_file(from, to, beside[i]));
     if (job->made)
         job->made(job->ctx, index, a.last, a.n, distance);
 out:
@@ -180,9 +185,9 @@ pyr_status pyr_run_average(const pyr_average_job *job)
 
     PYR_TRY(pyr_same_file(&same, job->run, job->outdir));
     if (same)
-        return pyr_fail(
-            PYR_E_ARG, "%s is the run itself, whose weights would be written over: give another --outdir",
-            job->outdir);
+        return pyr_fail(PYR_E_ARG,
+                        "%s is the run itself, whose weights would be written over: give another --outdir",
+                        job->outdir);
     PYR_TRY(pyr_make_folders(job->outdir));
     for (int i = job->config->pyramid.levels - 1; i >= 0; i--)
         if (job->level < 0 || job->level == i)

@@ -39,6 +39,20 @@ gives 0
 says "of 2 averages"
 holds test ! -e "$tmp/early/level-1"
 
+begin "what was measured of the data, and classifiers, come along"
+pyr analyze --network "$run" --level 2
+gives 0
+pyr classifier --noise --network "$run" --level 2 --duration 640
+gives 0
+pyr ema --network "$run" --level 2 --outdir "$tmp/beside"
+gives 0
+for file in gaussian classes classifier; do
+    holds cmp "$run/level-2/$file.safetensors" "$tmp/beside/level-2/$file.safetensors"
+done
+pyr sample --network "$tmp/beside" --level 2 --seeds 0-1 --class 1 --classifier-scale 2 --outdir "$tmp/beside/samples" \
+    --set level.sampler.start=class
+gives 0
+
 begin "the run itself is not written over"
 wanted && ln -s "$run" "$tmp/link" && cp "$run/level-0/unet/diffusion_pytorch_model.safetensors" "$tmp/before"
 for same in "$run" "$tmp/link"; do
