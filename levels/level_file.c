@@ -7,10 +7,12 @@
 #include "network/unet_file.h"
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char state_name[] = "state.safetensors", next_name[] = "state-next.safetensors",
-                  choices_key[] = "pyrdiff_choices", checkpoint_key[] = "pyrdiff_checkpoint";
+                  choices_key[] = "pyrdiff_choices", checkpoint_key[] = "pyrdiff_checkpoint",
+                  lengths_key[] = "pyrdiff_ema_lengths";
 
 static pyr_status without_state(pyr_status why, const char *folder);
 static pyr_status without_weights(pyr_status why, const char *folder);
@@ -90,6 +92,24 @@ static void *block_of(const pyr_optimizer *o, int i)
     return i < FIRST_AVERAGE ? blocks[i] : o->average[i - FIRST_AVERAGE];
 }
 
+enum { LENGTHS_ROOM = PYR_MOST_POWERS * 32 };
+
+/* "0.05 0.1": lengths of the averages in their order, told apart to the last bit. */
+static void write_lengths(char out[LENGTHS_ROOM], const pyr_optimizer *o)
+{
+    size_t n = 0;
+
+    *out = 0;
+    for (int i = 0; i < o->powers; i++) {
+        char number[32];
+
+        snprintf(number, sizeof number, "%.15g", o->length[i]);
+        if (strtod(number, NULL) != o->length[i])
+            snprintf(number, sizeof number, "%.17g", o->length[i]);
+        n += (size_t)snprintf(out + n, LENGTHS_ROOM - n, "%s%s", i ? " " : "", number);
+    }
+}
+
 /* The blocks as they will stand in the file: where they lie, or copies in `owned`, which the caller frees. */
 static pyr_status download_blocks(const void *host[BLOCKS], void *owned[BLOCKS], const pyr_optimizer *o)
 {
@@ -131,10 +151,10 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
 {
     pyr_status status = PYR_OK;
     size_t n_pairs;
-    char layout[32], checkpoint[32];
+    char layout[32], checkpoint[32], lengths[LENGTHS_ROOM];
     int64_t counters[COUNTERS];
     pyr_st_entry entries[BLOCKS + 1];
-    pyr_st_pair pairs[PYR_FACT_PAIRS + 3];
+    pyr_st_pair pairs[PYR_FACT_PAIRS + 4];
     pyr_text text = {0}, choices = {0};
     size_t blocks = (size_t)blocks_of(o);
 
@@ -155,6 +175,9 @@ static pyr_status save_state(const char *path, const pyr_level *level, const pyr
     snprintf(checkpoint, sizeof checkpoint, "%lld", (long long)progress->checkpoint);
     if (progress->checkpoint > 0)
         pairs[n_pairs++] = (pyr_st_pair){checkpoint_key, checkpoint};
+    write_lengths(lengths, o);
+    if (o->powers)
+        pairs[n_pairs++] = (pyr_st_pair){lengths_key, lengths};
     PYR_TRY_OUT(pyr_safetensors_write(path, entries, blocks + 1, pairs, n_pairs));
 out:
     pyr_text_free(&text);
@@ -430,6 +453,24 @@ static pyr_status read_block(const pyr_safetensors *file, const char *path, cons
     return status;
 }
 
+/* Whether the averages of the state are those of the optimizer. States that do not say their lengths have them. */
+static pyr_status same_lengths(const pyr_safetensors *file, const char *path, const pyr_optimizer *o)
+{
+    const char *kept = pyr_safetensors_metadata(file, lengths_key);
+    char now[LENGTHS_ROOM];
+
+    write_lengths(now, o);
+    if (!kept && pyr_safetensors_find(file, block_names[FIRST_AVERAGE]))
+        return PYR_OK;
+    kept = kept ? kept : "";
+    if (strcmp(kept, now) == 0)
+        return PYR_OK;
+    return pyr_fail(PYR_E_CONFIG,
+                    "%s: training was begun with level.ema_lengths = [%s], now it is [%s]; go on with the "
+                    "lengths of before, or use another --outdir (--transfer takes the weights along)",
+                    path, kept, now);
+}
+
 pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const pyr_params *params,
                              pyr_optimizer *o, pyr_progress *progress)
 {
@@ -445,6 +486,7 @@ pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const p
     snprintf(layout, sizeof layout, "%016llx", (unsigned long long)layout_of(params));
     if (!stored || strcmp(stored, layout) != 0)
         PYR_TRY_OUT(pyr_fail(PYR_E_FORMAT, "%s: the state of another network than the one configured", path));
+    PYR_TRY_OUT(same_lengths(file, path, o));
     for (int i = 0; i < blocks_of(o); i++)
         PYR_TRY_OUT(read_block(file, path, block_names[i], o, block_of(o, i)));
     pyr_upload(o->k, o->state, &progress->last, sizeof progress->last);

@@ -42,7 +42,8 @@ pyr_status pyr_level_save_state(const char *folder, bool next, const pyr_level *
 pyr_status pyr_level_take_next(const char *folder);
 pyr_status pyr_level_drop_next(const char *folder);
 
-/* The state back into an optimizer of the same parameters; *facts (NULL: not wanted) are those of the file. */
+/* The state back into an optimizer of the same parameters; *facts (NULL: not wanted) are those of the file.
+ * PYR_E_CONFIG when its averages are of other lengths than the optimizer's. */
 pyr_status pyr_level_restore(const char *folder, pyr_level_facts *facts, const pyr_params *params,
                              pyr_optimizer *optimizer, pyr_progress *progress);
 

@@ -2049,6 +2049,8 @@ static void recorded_steps_are_timed(void)
 /* What a state refuses. */
 static void states_of_others_are_refused(void)
 {
+    static const pyr_reals lengths[] = {
+        {2, {0.05, 0.12}}, {2, {0.1, 0.05}}, {1, {0.05}}, {0}, {3, {0.05, 0.1, 0.2}}};
     pyr_level_settings s = resume_settings(), changed = s;
     pyr_trainer *other = NULL;
     pyr_trainer_job job;
@@ -2069,6 +2071,13 @@ static void states_of_others_are_refused(void)
     changed.objective = PYR_SLICED_SCORE_MATCHING;
     CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG,
                 "the state of level 0 was begun with the objective denoising, now it is sliced");
+    changed.objective = s.objective;
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
+        changed.ema_lengths = lengths[i];
+        CHECK_FAILS(pyr_trainer_new(&other, &job), PYR_E_CONFIG,
+                    "training was begun with level.ema_lengths = [0.05 0.1], now it is [");
+        CHECK(other == NULL);
+    }
     job.level[0].settings = &t.settings;
     job.seed = 21;
     job.duration.value *= 2;
@@ -2128,6 +2137,7 @@ static void saved_and_restored(void)
         CHECK_OK(
             pyr_level_save_state(folder, false, &pyr_trainer_level(t.t, 0)->level, params, o, &progress));
         CHECK_OK(pyr_optimizer_new(&other, t.k, params, o->adamw));
+        CHECK_OK(pyr_optimizer_add_powers(&other, o->length, o->powers));
         CHECK_OK(pyr_level_restore(folder, &facts, params, &other, &back));
         CHECK(back.train.step == 5 && back.train.skipped == 1 && back.train.seconds == 1.25 &&
               back.steps == 40 && back.seed == UINT64_MAX);
