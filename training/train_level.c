@@ -305,6 +305,12 @@ static pyr_status take_parzen(pyr_train_level *l)
             l->job->xflip        ? "data.xflip"
             : l->job->dequantise ? "data.dequantise"
                                  : "data.augment");
+    if (l->level.condition.c || l->level.facts.classes)
+        return pyr_fail(
+            PYR_E_CONFIG,
+            "level.objective is explicit, which knows the score of all training images and of no part "
+            "of them: set %s, so that level %d is given nothing",
+            l->level.condition.c ? "level.condition = none" : "level.classes = false", l->level.facts.index);
     PYR_TRY(pyr_parzen_new(&l->parzen, &l->level, &l->feed));
     l->loss.parzen = &l->parzen;
     return PYR_OK;

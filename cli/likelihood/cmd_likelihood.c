@@ -302,6 +302,10 @@ static pyr_status run_likelihood(void *at, pyr_parsed *parsed)
     if (!*t->anomalies.against && (*t->anomalies.background || *t->anomalies.plot))
         return pyr_fail(PYR_E_ARG,
                         "--background and --plot are of --against PATH: add it, or leave them out");
+    if (*t->anomalies.against && t->classes)
+        return pyr_fail(PYR_E_ARG,
+                        "the images of --against have no class of the run's: leave out --classes, or the "
+                        "two sets are not measured alike");
     w.anomalies = t->anomalies;
     if (!pyr_option_given(parsed, "precision"))
         t->machine.precision = "f32"; /* bf16's rounding is noise in the trace */

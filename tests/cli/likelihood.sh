@@ -64,6 +64,8 @@ holds grep -q '"log_ratio": {' "$tmp/against.json"
 holds grep -q '</svg>' "$tmp/roc.svg"
 pyr likelihood --network "$tmp/haar" $few --plot "$tmp/roc.svg"
 refuses 2 "--background and --plot are of --against PATH"
+pyr likelihood --network "$tmp/haar" $few --against tests/golden/shapes --classes
+refuses 2 "leave out --classes"
 
 begin "the same figures with 1 and 2 threads, other ones with another seed"
 for threads in 1 2; do

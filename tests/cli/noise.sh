@@ -77,6 +77,8 @@ for objective in explicit sliced implicit; do
 done
 pyr train --config $cfg --level 2 --outdir "$tmp/bad" --set level.objective=explicit --set data.xflip=true
 refuses 1 "level.objective is explicit, which goes by the training images as they are: data.xflip changes"
+pyr train --config $cfg --level 0 --outdir "$tmp/bad" --set level.objective=explicit
+refuses 1 "level.objective is explicit, which knows the score of all training images and of no part of them"
 pyr train --config $cfg --cascade --outdir "$tmp/bad" --set level.objective=sliced --set cascade.condition=estimate
 refuses 1 "need denoising score matching"
 
