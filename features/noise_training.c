@@ -117,7 +117,12 @@ static pyr_status prepare(void *ctx, int64_t number, char *inputs)
     trainer *t = ctx;
     const pyr_noise_training_job *job = t->job;
     int64_t count = pyr_dataset_count(job->data, PYR_SPLIT_TRAIN);
-    pyr_pick pick = {.split = PYR_SPLIT_TRAIN, .n = job->batch, .index = t->index, .flip = t->flip};
+    pyr_pick pick = {.split = PYR_SPLIT_TRAIN,
+                     .n = job->batch,
+                     .index = t->index,
+                     .flip = t->flip,
+                     .seed = job->seed,
+                     .step = (uint32_t)number};
 
     for (int i = 0; i < job->batch; i++) {
         pyr_rng4 r =
@@ -228,6 +233,7 @@ static pyr_status begin(trainer *t)
     size_t batch = (size_t)job->batch;
 
     PYR_TRY(pyr_feed_new(&t->feed, t->k, job->data, t->pyramid, pyr_fit_micro(job->batch), t->k->lanes));
+    t->feed.dequantise = job->config->data.dequantise;
     PYR_TRY(pyr_new(&t->index, batch, sizeof *t->index, what));
     PYR_TRY(pyr_new(&t->flip, batch, sizeof *t->flip, what));
     PYR_TRY(build(t));
@@ -368,7 +374,7 @@ static pyr_status measure(trainer *t, const char *folder, pyr_noise_training_res
                                    t->job->level, m.z, t->level.condition.c ? m.condition : NULL));
         PYR_TRY_OUT(classify(&m, out));
     }
-    for (int at = 0; at < PYR_NOISES_MEASURED; at++) {
+    for (int at = 0; at < PYR_NOISES_MEASURED && out->held_out; at++) {
         out->accuracy[at] /= (double)out->held_out;
         out->cross_entropy[at] /= (double)out->held_out;
     }

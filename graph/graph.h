@@ -142,7 +142,8 @@ int pyr_graph_lanes(const pyr_graph *g);
 
 /* The operations as planned (joined ones are one), for tests, reports and benchmarks. */
 int pyr_graph_operations(const pyr_graph *g);
-const pyr_op *pyr_graph_operation(const pyr_graph *g, int lane, int index);
+const pyr_op *pyr_graph_operation(const pyr_graph *g, int lane,
+                                  int index); /* with the first part's tensors; lane idle */
 
 /* Seconds and calls of an operation. */
 typedef struct pyr_op_times {

@@ -652,6 +652,7 @@ int pyr_graph_operations(const pyr_graph *g)
 
 const pyr_op *pyr_graph_operation(const pyr_graph *g, int lane, int index)
 {
+    point(g, &g->nodes[index], lane, 0, 1, &g->ops[lane][index]);
     return &g->ops[lane][index];
 }
 
@@ -826,15 +827,14 @@ static pyr_status run_backward(pyr_graph *g, int lane, int index, int group)
     pyr_op *op = &g->ops[lane][index];
     const int used = g->used[lane];
 
+    op->only = PYR_BACKWARD_ALL;
     if (used == 1 || !(op->together & PYR_TOGETHER_INPUTS))
         return run_backward_parts(g, lane, index, group);
     op->only = PYR_BACKWARD_PARAMS;
     PYR_TRY(run_backward_parts(g, lane, index, group));
     op->only = PYR_BACKWARD_INPUTS;
     point(g, &g->nodes[index], lane, 0, used, op);
-    PYR_TRY(run_op(g, lane, index, true, used));
-    op->only = PYR_BACKWARD_ALL;
-    return PYR_OK;
+    return run_op(g, lane, index, true, used);
 }
 
 pyr_status pyr_graph_backward(pyr_graph *g, int lane, int group)

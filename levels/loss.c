@@ -435,7 +435,9 @@ static void draw_objective(const pyr_loss *loss, const pyr_draw *draw, int i, do
     double slope = w * s * s * c.to.out * c.in / 2, known = (1 - c.to.skip) / c.to.out;
 
     if (loss->objective == PYR_EXPLICIT_SCORE_MATCHING) {
-        put_posterior(loss, draw, i < draw->n ? i : 0, at, s, host + loss->drawn[POSTERIOR_OR_PROBE].at, i);
+        if (loss->parzen) /* otherwise only time is of interest: zeros */
+            put_posterior(loss, draw, i < draw->n ? i : 0, at, s, host + loss->drawn[POSTERIOR_OR_PROBE].at,
+                          i);
         /* z_part D* + eps_part (x - D*)/s, and x is read times c.in */
         put_numbers(loss, host, MIX_TARGET, i, c.to.z_part - c.to.eps_part / s, c.to.eps_part / (s * c.in));
         return;

@@ -113,6 +113,9 @@ static const row rows[] = {
     CONV(2, 2, 29, 48, 15, K3),
     CONV(3, 5, 3, 33, 31, K1),
     CONV(1, 3, 8, 96, 128, K3),
+    CONV(1, 40, 33, 64, 96, K3),
+    CONV(3, 40, 33, 64, 40, K3),
+    CONV(1, 41, 33, 64, 33, K3S2),
 
     /* with neighbours taken in */
     CONV(1, 1, 1, 3, 2, K3, .residual = true),

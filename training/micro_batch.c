@@ -100,6 +100,8 @@ static pyr_status name_micro_batch(const pyr_level *level, int most, int part, c
         hash = pyr_hash(PYR_HASH_START, text.at, text.length);
         hash = pyr_hash(hash, &level->variable, sizeof level->variable);
         hash = pyr_hash(hash, &level->condition, sizeof level->condition);
+        if (level->settings.objective != PYR_DENOISING_SCORE_MATCHING)
+            hash = pyr_hash(hash, &level->settings.objective, sizeof level->settings.objective);
         if (part)
             snprintf(parts, sizeof parts, " by parts of %d", part);
         snprintf(name, room, "micro-batch %016llx %s of %d%s%s", (unsigned long long)hash,

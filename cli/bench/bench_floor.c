@@ -12,8 +12,8 @@ static bool counts(const pyr_op *op)
     return op->kind == PYR_OP_CONV2D || op->kind == PYR_OP_LINEAR || op->kind == PYR_OP_ATTENTION;
 }
 
-/* The operation without what was joined to it, on an input that is already enlarged and in one piece. */
-static pyr_op plain(const pyr_op *op)
+/* The operation without what was joined to it, on all `parts` of a piece at once, whose input is already enlarged and one tensor. */
+static pyr_op plain(const pyr_op *op, int parts)
 {
     pyr_op p = {.kind = op->kind,
                 .kernel = op->kernel,
@@ -22,6 +22,8 @@ static pyr_op plain(const pyr_op *op)
                 .pad_left = op->pad_left,
                 .pad_bottom = op->pad_bottom,
                 .pad_right = op->pad_right,
+                .kernel_w = op->kernel_w,
+                .dilation = op->dilation,
                 .heads = op->heads,
                 .scale = 1,
                 .n_inputs = op->kind == PYR_OP_ATTENTION ? 3 : 1,
@@ -30,8 +32,10 @@ static pyr_op plain(const pyr_op *op)
                 .backward = op->backward,
                 .want_grad = op->want_grad};
 
+    p.y.s.n *= parts;
     for (int i = 0; i < p.n_inputs; i++) {
         p.x[i] = (pyr_tensor){op->x[i].type, op->x[i].s, NULL};
+        p.x[i].s.n *= parts;
         p.want_dx[i] = op->want_dx[i];
     }
     memcpy(p.param_count, op->param_count, sizeof p.param_count);
@@ -45,7 +49,8 @@ static pyr_op plain(const pyr_op *op)
         p.x[0].s.c += op->x[PYR_X_MORE].s.c;
         p.want_dx[0] |= op->want_dx[PYR_X_MORE];
     }
-    p.param_count[0] = (size_t)p.y.s.c * (size_t)p.x[0].s.c * (size_t)(op->kernel * op->kernel);
+    p.param_count[0] = (size_t)p.y.s.c * (size_t)p.x[0].s.c *
+                       (size_t)(op->kernel * (op->kernel_w ? op->kernel_w : op->kernel));
     return p;
 }
 
@@ -56,8 +61,9 @@ static bool same_tensor(const pyr_tensor *a, const pyr_tensor *b)
 
 static bool same(const pyr_op *a, const pyr_op *b)
 {
-    bool equal = a->kind == b->kind && a->kernel == b->kernel && a->stride == b->stride &&
-                 a->pad_top == b->pad_top && a->pad_left == b->pad_left && a->pad_bottom == b->pad_bottom &&
+    bool equal = a->kind == b->kind && a->kernel == b->kernel && a->kernel_w == b->kernel_w &&
+                 a->dilation == b->dilation && a->stride == b->stride && a->pad_top == b->pad_top &&
+                 a->pad_left == b->pad_left && a->pad_bottom == b->pad_bottom &&
                  a->pad_right == b->pad_right && a->heads == b->heads && same_tensor(&a->y, &b->y) &&
                  a->param_count[1] == b->param_count[1] && a->backward == b->backward &&
                  a->want_grad == b->want_grad;
@@ -104,7 +110,7 @@ static pyr_status list_kinds(kind **out, int *n, const pyr_graph *g)
 
         if (!counts(op))
             continue;
-        new = (kind){plain(op), 1};
+        new = (kind){plain(op, pyr_graph_parts(g)), 1};
         while (at < *n && !same(&(*out)[at].op, &new.op))
             at++;
         if (at < *n)
@@ -118,7 +124,7 @@ static pyr_status list_kinds(kind **out, int *n, const pyr_graph *g)
 pyr_status pyr_bench_floor(pyr_floor *out, pyr_kernels *k, const pyr_graph *g, int lanes, double seconds)
 {
     bool direct_too = strcmp(k->backend->name, "cpu") == 0; /* oneDNN is there, and so are its types */
-    double images = (double)(pyr_graph_batch(g) / pyr_graph_parts(g)) * lanes;
+    double images = (double)pyr_graph_batch(g) * lanes;
     pyr_status status = PYR_OK;
     kind *kinds;
     int n;

@@ -32,7 +32,8 @@ static void shape_name(char name[NAME], const pyr_op *op)
     char kernel[32] = "";
 
     if (op->kind == PYR_OP_CONV2D)
-        snprintf(kernel, sizeof kernel, " %dx%d%s", op->kernel, op->kernel, op->stride == 2 ? "/2" : "");
+        snprintf(kernel, sizeof kernel, " %dx%d%s%s", op->kernel, op->kernel, op->stride == 2 ? "/2" : "",
+                 pyr_op_dilation(op) == 2 ? " dilated" : "");
     snprintf(name, NAME, "%s%s %dx%dx%d -> %dx%dx%d %s%s%s%s%s%s", pyr_op_name(op->kind), kernel, x->h, x->w,
              x->c, y->h, y->w, y->c, type_name(op->y.type),
              op->kind == PYR_OP_CONV2D && pyr_op_has(op, PYR_X_RESIDUAL) ? " +residual" : "",

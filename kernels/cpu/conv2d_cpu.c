@@ -61,7 +61,7 @@ pyr_conv_result pyr_conv_dx(const conv_state *s, const pyr_op *op, void *dx0, vo
 
 /* ---- plan -------------------------------------------------------------------------------------- */
 
-/* 1x1 or 3x3, not dilated, and the result is as large as the image. */
+/* 1x1 or 3x3 (choose_way has left dilated ones out), and the result is as large as the image. */
 static bool same_size(const pyr_conv_shape *s)
 {
     int pad = s->kernel / 2;

@@ -41,6 +41,7 @@ PYR_INLINE void pyr_amx_begin(void)
         config.row_bytes[i] = PYR_AMX_ROW_BYTES;
         config.rows[i] = PYR_AMX_ROWS;
     }
+    __asm__ volatile("" ::"r"(&config) : "memory"); /* gcc's intrinsic says that it reads 8 of these bytes */
     _tile_loadconfig(&config);
 }
 
