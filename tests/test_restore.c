@@ -146,17 +146,17 @@ static void starts_of(const rig *r, pyr_schedule schedule)
     CHECK_CLOSE(pyr_schedule_s(&schedule, pyr_schedule_t_min(&schedule)), lowest, 1e-9 * lowest);
     CHECK_CLOSE(pyr_schedule_unscaled(&schedule, highest), 80, 1e-7);
     for (size_t i = 0; i < sizeof asked / sizeof *asked; i++) {
-        CHECK_OK(pyr_vary_new(&vary, r->m, image, &asked[i], NULL));
+        CHECK_OK(pyr_vary_new(&vary, r->m, image, &asked[i], NULL, NULL));
         CHECK_CLOSE(first_asked(r, pyr_vary_hooks(vary)), asked[i], 1e-9 * asked[i]);
         pyr_vary_free(vary);
     }
     /* from the end on, freely; at the other end not at all */
-    CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * highest}, NULL));
+    CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * highest}, NULL, NULL));
     CHECK_CLOSE(first_asked(r, pyr_vary_hooks(vary)), highest, 1e-9 * highest);
     pyr_vary_free(vary);
-    CHECK_FAILS(pyr_vary_new(&vary, r->m, image, (double[]){0.999 * lowest}, NULL), PYR_E_ARG,
+    CHECK_FAILS(pyr_vary_new(&vary, r->m, image, (double[]){0.999 * lowest}, NULL, NULL), PYR_E_ARG,
                 "would start from");
-    CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * lowest}, NULL));
+    CHECK_OK(pyr_vary_new(&vary, r->m, image, (double[]){1.001 * lowest}, NULL, NULL));
     pyr_vary_free(vary);
     /* latents, which encode and interpolate draw from, are of the highest level */
     CHECK_OK(pyr_latent_new(&latent, r->m, N));
