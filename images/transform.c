@@ -1,6 +1,7 @@
 /* transform.c - transformations of training images: drawn, and applied to their samples. */
 #include "images/transform.h"
 
+#include "base/mirror.h"
 #include "base/philox.h"
 #include <math.h>
 #include <string.h>
@@ -105,15 +106,6 @@ void pyr_transform_draw(pyr_transform *out, uint64_t seed, uint32_t index, uint3
     }
 }
 
-/* Mirrored at the edges, half-sample symmetric. */
-static int mirrored(int i, int n)
-{
-    i %= 2 * n;
-    if (i < 0)
-        i += 2 * n;
-    return i < n ? i : 2 * n - 1 - i;
-}
-
 /* Weights of the samples at floor(x) - 1 .. floor(x) + 2, Catmull and Rom 1974. */
 static int cubic(double x, double weight[4])
 {
@@ -149,9 +141,9 @@ void pyr_transform_apply(const pyr_transform *t, void *to, const void *from, int
 
                 for (int i = 0; i < 4; i++)
                     for (int j = 0; j < 4; j++)
-                        sum +=
-                            wy[i] * wx[j] *
-                            sample(from, bits, (mirrored(top + i, h) * w + mirrored(left + j, w)) * c + ch);
+                        sum += wy[i] * wx[j] *
+                               sample(from, bits,
+                                      (pyr_mirrored(top + i, h) * w + pyr_mirrored(left + j, w)) * c + ch);
                 sum = rint(fmin(fmax(sum, 0), most));
                 if (bits > 8)
                     ((uint16_t *)to)[(y * w + x) * c + ch] = (uint16_t)sum;

@@ -2,6 +2,7 @@
 #include "pyramid/taps.h"
 
 #include "base/mem.h"
+#include "base/mirror.h"
 #include <assert.h>
 #include <math.h>
 #include <stdbool.h>
@@ -27,15 +28,6 @@ out:
     return status;
 }
 
-/* Index of the half-sample symmetric continuation, for any distance outside (period 2n). */
-static int mirror(int i, int n)
-{
-    i %= 2 * n;
-    if (i < 0)
-        i += 2 * n;
-    return i < n ? i : 2 * n - 1 - i;
-}
-
 void pyr_taps_put(pyr_taps *t, int o, int first, int count, const double *weight)
 {
     int start = first;
@@ -44,7 +36,7 @@ void pyr_taps_put(pyr_taps *t, int o, int first, int count, const double *weight
     start = start < 0 ? 0 : start;
     t->start[o] = start;
     for (int i = 0; i < count; i++) {
-        int at = mirror(first + i, t->n_in) - start;
+        int at = pyr_mirrored(first + i, t->n_in) - start;
 
         assert(at >= 0 && at < t->width);
         t->tap[(size_t)o * (size_t)t->width + (size_t)at] += weight[i];

@@ -2,6 +2,7 @@
 #include "tasks/operator.h"
 
 #include "base/mem.h"
+#include "base/mirror.h"
 #include "base/philox.h"
 #include "pyramid/ideal.h"
 #include <math.h>
@@ -35,10 +36,8 @@ static pyr_status blur_axis(pyr_host_axis *a, int n, double sigma)
         start = start > n - width ? n - width : start;
         a->start[o] = start < 0 ? 0 : start;
         for (int j = -reach; j <= reach; j++) {
-            int at = (o + j) % (2 * n);
+            int at = pyr_mirrored(o + j, n);
 
-            at = at < 0 ? at + 2 * n : at;
-            at = at >= n ? 2 * n - 1 - at : at;
             a->tap[o * width + at - a->start[o]] += exp(-0.5 * j * j / (sigma * sigma)) / sum;
         }
     }
@@ -277,13 +276,6 @@ static void keep_seen(const pyr_operator *a, double *dst, const double *src)
         dst[i] = a->seen[i / c] ? src[i] : 0;
 }
 
-/* Half-sample symmetric: ..., 1, 0 | 0, 1, ... */
-static int folded(int i, int n)
-{
-    i = (i % (2 * n) + 2 * n) % (2 * n);
-    return i < n ? i : 2 * n - 1 - i;
-}
-
 /* dst[p] = sum of kernel[j] src[p - (j - middle)], or the adjoint. */
 static void convolve(const pyr_operator *a, double *dst, const double *src, bool adjoint)
 {
@@ -295,7 +287,8 @@ static void convolve(const pyr_operator *a, double *dst, const double *src, bool
 
         for (int y = 0; y < h && a->kernel[j] != 0; y++)
             for (int x = 0; x < w; x++) {
-                int out = (y * w + x) * c, in = (folded(y - down, h) * w + folded(x - right, w)) * c;
+                int out = (y * w + x) * c,
+                    in = (pyr_mirrored(y - down, h) * w + pyr_mirrored(x - right, w)) * c;
 
                 for (int i = 0; i < c; i++)
                     if (adjoint)
