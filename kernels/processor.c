@@ -47,8 +47,9 @@ static bool has_amx(void)
 }
 #endif
 
-/* What the compiler may use for x86-64-v3 and v4, as far as both compilers can ask for it: virtual machines hide some. */
-static pyr_set best(void)
+/* What the compiler may use for x86-64-v3 and v4, as far as both compilers can ask for it: virtual machines hide some. The
+ * kernel is asked for AMX's tiles only where `most`, a pyr_set, may be it: what it grants is the process's until it ends. */
+static pyr_set best(int most)
 {
     __builtin_cpu_init();
     if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("bmi") ||
@@ -61,16 +62,18 @@ static pyr_set best(void)
     if (!__builtin_cpu_supports("avx512bf16"))
         return PYR_SET_AVX512;
 #ifdef PYR_AMX
-    if (has_amx())
+    if (most >= PYR_SET_AVX512_AMX && has_amx())
         return PYR_SET_AVX512_AMX;
 #endif
+    (void)most;
     return PYR_SET_AVX512_BF16;
 }
 #else
 const char *const pyr_set_names[] = {"base", NULL};
 
-static pyr_set best(void)
+static pyr_set best(int most)
 {
+    (void)most;
     return PYR_SET_BASE;
 }
 #endif
@@ -102,19 +105,18 @@ pyr_status pyr_set_check(void)
         pyr_text_free(&names);
         return PYR_E_ARG;
     }
-    if (set > (int)best())
+    if (set > (int)best(set))
         return pyr_fail(PYR_E_UNSUPPORTED, "the environment's PYRDIFF_CPU=%s: this processor has %s at most",
-                        word, pyr_set_names[best()]);
+                        word, pyr_set_names[best(set)]);
     return PYR_OK;
 }
 
 pyr_set pyr_set_here(void)
 {
     const char *word;
-    pyr_set most = best();
-    int set = named(&word);
+    int set = named(&word), most = (int)best(set >= 0 ? set : PYR_SETS);
 
-    return set >= 0 && set < (int)most ? (pyr_set)set : most;
+    return (pyr_set)(set >= 0 && set < most ? set : most);
 }
 
 bool pyr_bf16_is_fast(void)
