@@ -208,18 +208,17 @@ pyr_status pyr_train_level_save_unet(pyr_train_level *l)
     return pyr_level_save_unet(l->own->folder, &l->level, plain_params(l), l->job->k, plain_ema(l));
 }
 
-/* LEVEL/ema/STEP-LENGTH/unet for each length. A shared trunk's room for its EMA is borrowed. */
+/* LEVEL/ema/STEP-LENGTH/unet for each length. A shared trunk's room for its EMA is borrowed: take_plain fills it again. */
 pyr_status pyr_train_level_save_averages(pyr_train_level *l, int64_t step)
 {
     const pyr_optimizer *o = &l->block->optimizer;
-    pyr_status status = PYR_OK;
+    pyr_status status = o->powers ? take_plain(l) : PYR_OK;
 
     for (int i = 0; i < o->powers && status == PYR_OK; i++) {
         const void *average = o->average[i];
         char *folder;
 
         if (has_plain(l)) {
-            PYR_TRY(take_plain(l));
             PYR_TRY(pyr_unet_unshare(&l->plain_params, l->plain_ema, &l->block->params, o->average[i],
                                      l->level.facts.index, l->job->k));
             average = l->plain_ema;
