@@ -100,7 +100,7 @@ static pyr_status prepare_level(running *r, int level)
     pyr_sampled_level *s = level_of(r, level);
     size_t n = (size_t)r->job->n;
 
-    PYR_TRY(pyr_denoiser_new(&r->denoiser[level], r->k, &s->params, &s->level, r->batch, true));
+    PYR_TRY(pyr_denoiser_new(&r->denoiser[level], r->k, &s->params, &s->level, r->batch, PYR_GRADIENT_OF_X));
     PYR_TRY(pyr_denoiser_pack(&r->denoiser[level], s->block));
     PYR_TRY(pyr_level_vector_new(&r->standardise[level], &s->level, r->k, r->batch, false));
     PYR_TRY(pyr_new(&r->log_p[level], n, sizeof(double), "likelihoods"));

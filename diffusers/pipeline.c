@@ -148,7 +148,8 @@ void pyr_pipeline_files_free(pyr_pipeline_files *files)
 
 enum { DDPM_STEPS = 1000, DDIM_STEPS = 50, FLOW_STEPS = 50 }; /* num_inference_steps of its pipelines */
 
-int pyr_pipeline_timesteps(const pyr_pipeline_files *files)
+/* That the model was trained with. */
+static int trained_timesteps(const pyr_pipeline_files *files)
 {
     const pyr_scheduler_config *s = &files->scheduler;
 
@@ -157,7 +158,7 @@ int pyr_pipeline_timesteps(const pyr_pipeline_files *files)
 
 static int at_most_trained(int steps, const pyr_pipeline_files *files)
 {
-    int trained = pyr_pipeline_timesteps(files);
+    int trained = trained_timesteps(files);
 
     return steps < trained ? steps : trained;
 }
@@ -310,9 +311,9 @@ static pyr_status check_network(pyr_pipeline *p, const pyr_pipeline_files *f)
                         "%s: time_embedding_type is fourier, which takes noise levels; DDPM's and DDIM's "
                         "timesteps, 0 among them, are not",
                         path);
-    if (u->time_embedding_type == PYR_UNET_LEARNED && u->num_train_timesteps < pyr_pipeline_timesteps(f))
+    if (u->time_embedding_type == PYR_UNET_LEARNED && u->num_train_timesteps < trained_timesteps(f))
         return pyr_fail(PYR_E_CONFIG, "%s: num_train_timesteps is %d, but the scheduler has %d", path,
-                        u->num_train_timesteps, pyr_pipeline_timesteps(f));
+                        u->num_train_timesteps, trained_timesteps(f));
     if (u->class_embed_type != PYR_UNET_CLASS_NONE && u->class_embed_type != PYR_UNET_CLASS_TABLE)
         return pyr_fail(PYR_E_UNSUPPORTED, "%s: class_embed_type is %s; only a table of classes is offered",
                         path, pyr_unet_class_words[u->class_embed_type]);

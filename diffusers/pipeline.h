@@ -48,7 +48,6 @@ typedef struct pyr_pipeline_sampler {
  * decides, DDPM 1000, DDIM 50, or flow matching 50 (the library has no pipeline for it). No more than the model was trained with. PYR_E_UNSUPPORTED where that
  * scheduler's sampler is not offered; DDPM and DDIM can be asked for all the same. */
 pyr_status pyr_pipeline_usual(pyr_pipeline_sampler *out, const pyr_pipeline_files *files);
-int pyr_pipeline_timesteps(const pyr_pipeline_files *files); /* that the model was trained with */
 /* Steps that are usual for one of the two samplers of betas. */
 int pyr_pipeline_steps(bool ddim, const pyr_pipeline_files *files);
 

@@ -60,8 +60,7 @@ pyr_status pyr_sampler_moved(pyr_sampler_state *state, double s);
 
 /* sampler_langevin.c: PYR_E_CONFIG for a langevin_epsilon of `most` or more, which is `below` ("4 sigma_min^2 = "). */
 pyr_status pyr_sampler_diverges(const pyr_sampler *sampler, const char *below, double most);
-/* sampler_langevin.c: the least noise level of a sampling; the rate, step / s^2, of those that stay there. */
-double pyr_sampler_least(const pyr_schedule *schedule);
+/* sampler_langevin.c: the rate, step / s^2, of those that stay at the least noise level. */
 double pyr_sampler_plain_rate(const pyr_sampler_state *state);
 
 /* sampler_hmc.c: `moves` moves of Hamiltonian Monte Carlo at noise level s, of `leapfrogs` steps of length

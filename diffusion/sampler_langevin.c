@@ -62,7 +62,7 @@ pyr_status pyr_sampler_diverges(const pyr_sampler *sampler, const char *below, d
                     sampler->langevin_epsilon, pyr_sampler_names[sampler->kind], below, most);
 }
 
-double pyr_sampler_least(const pyr_schedule *schedule)
+static double least_level(const pyr_schedule *schedule)
 {
     return pyr_schedule_s(schedule, pyr_schedule_t_min(schedule));
 }
@@ -73,7 +73,7 @@ double pyr_sampler_least(const pyr_schedule *schedule)
 static double annealed_rate(const pyr_sampler_state *state, double from, double s)
 {
     const pyr_sampler *l = state->sampler;
-    double least = pyr_sampler_least(state->schedule);
+    double least = least_level(state->schedule);
 
     return l->langevin_epsilon > 0 ? l->langevin_epsilon / (least * least)
                                    : best_rate(l->langevin_steps, from / s);
@@ -94,7 +94,7 @@ static pyr_status annealed_step(pyr_sampler_state *state)
 
 static pyr_status annealed_check(const pyr_sampler *sampler, const pyr_schedule *schedule)
 {
-    double s = pyr_sampler_least(schedule), most = 4 * s * s;
+    double s = least_level(schedule), most = 4 * s * s;
 
     return sampler->langevin_epsilon >= most ? pyr_sampler_diverges(sampler, "4 sigma_min^2 = ", most)
                                              : PYR_OK;
@@ -154,7 +154,7 @@ const pyr_sampler_row pyr_row_pyramid_langevin = {
  * sigma is; only the product counts, and above 4 s^2 at any of the levels it would diverge), from a uniform start. */
 static double conditional_rate(const pyr_sampler_state *state, double s)
 {
-    double least = pyr_sampler_least(state->schedule);
+    double least = least_level(state->schedule);
 
     return pyramid_rate(state) * least * least / (s * s);
 }
@@ -187,7 +187,7 @@ const pyr_sampler_row pyr_row_conditional_langevin = {
 
 double pyr_sampler_plain_rate(const pyr_sampler_state *state)
 {
-    double epsilon = state->sampler->langevin_epsilon, least = pyr_sampler_least(state->schedule);
+    double epsilon = state->sampler->langevin_epsilon, least = least_level(state->schedule);
 
     return epsilon > 0 ? epsilon / (least * least) : 0.2;
 }

@@ -52,7 +52,7 @@ pyr_status pyr_sampled_level_new(pyr_sampled_level *s, pyr_kernels *k, const pyr
     *s = (pyr_sampled_level){.level = *level, .batch = batch};
     if (pyr_level_sampling_schedule(&s->schedule, &level->settings, pyr_level_side(level)) != PYR_OK)
         return pyr_fail_prefix(PYR_E_CONFIG, "level %d", level->facts.index);
-    PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch, false));
+    PYR_TRY(pyr_denoiser_new(&s->denoiser, k, &s->params, &s->level, batch, PYR_GRADIENT_NONE));
     PYR_TRY(pyr_level_vector_new(&s->vector, &s->level, k, s->batch, true));
     PYR_TRY(pyr_new(&s->recordings, (size_t)k->lanes, sizeof *s->recordings, "recordings"));
     PYR_TRY(count_guided(s, k));

@@ -368,7 +368,8 @@ pyr_status pyr_inverse_new(pyr_inverse **out, pyr_model *m, const pyr_inverse_pr
     for (int i = 0; i < m->levels; i++) {
         pyr_sampled_level *s = &m->level[i];
 
-        PYR_TRY_OUT(pyr_denoiser_new(&in->denoiser[i], k, &s->params, &s->level, m->batch, true));
+        PYR_TRY_OUT(
+            pyr_denoiser_new(&in->denoiser[i], k, &s->params, &s->level, m->batch, PYR_GRADIENT_OF_X));
         PYR_TRY_OUT(pyr_denoiser_pack(&in->denoiser[i], s->block));
         in->denoiser[i].classifier = s->denoiser.classifier;
     }

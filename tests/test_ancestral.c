@@ -252,7 +252,7 @@ static void moments_of_a_zero_network(void)
             pyr_level_init(&level, &s, pyramid, 0, pyr_dataset_classes(data), pyr_dataset_fingerprint(data)));
         level.precision = PYR_PRECISION_FULL;
         CHECK_OK(pyr_level_measure(&level, &feed));
-        CHECK_OK(pyr_denoiser_new(&denoiser, cpu, &params, &level, 8, false));
+        CHECK_OK(pyr_denoiser_new(&denoiser, cpu, &params, &level, 8, PYR_GRADIENT_NONE));
         CHECK_OK(pyr_alloc(cpu, &block, params.count * pyr_type_size(cpu->real), "weights"));
         CHECK_OK(pyr_denoiser_pack(&denoiser, block));
         CHECK_OK(pyr_score_moments_measure(out, &denoiser, &feed, 0.01, 50, 1000, 77));

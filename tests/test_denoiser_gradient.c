@@ -116,9 +116,9 @@ static bool world_open(world *w, const char *backend, int lanes, int variant)
     for (int b = 0; b < w->level.facts.bands; b++)
         w->level.facts.std[b] = 0.3 + 0.1 * b;
     w->level.weaker = has_weaker(variant);
-    CHECK_OK(pyr_denoiser_new(&w->denoiser, w->k, &w->params, &w->level, BATCH, true));
+    CHECK_OK(pyr_denoiser_new(&w->denoiser, w->k, &w->params, &w->level, BATCH, PYR_GRADIENT_OF_X));
     if (has_weaker(variant))
-        CHECK_OK(pyr_denoiser_new(&w->weaker, w->k, &w->params, &w->level, BATCH, true));
+        CHECK_OK(pyr_denoiser_new(&w->weaker, w->k, &w->params, &w->level, BATCH, PYR_GRADIENT_OF_X));
     CHECK_OK(pyr_alloc(w->k, &w->block, w->params.count * real, "parameters"));
     CHECK_OK(pyr_alloc(w->k, &w->weaker_block, w->params.count * real, "parameters"));
     stir(w);

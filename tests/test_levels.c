@@ -512,7 +512,7 @@ static bool pair_open(pair *p, const char *backend, int levels, int filter, int 
     k = p->w.k;
     CHECK_OK(pyr_loss_new(&p->loss, k, &p->params, &p->w.level,
                           &(pyr_loss_plan){.batch = BATCH, .groups = 1, .training = training}));
-    CHECK_OK(pyr_denoiser_new(&p->denoiser, k, &p->params, &p->w.level, BATCH, false));
+    CHECK_OK(pyr_denoiser_new(&p->denoiser, k, &p->params, &p->w.level, BATCH, PYR_GRADIENT_NONE));
     CHECK_OK(pyr_alloc(k, &p->block, p->params.count * pyr_type_size(k->real), "parameters"));
     CHECK_OK(pyr_params_init(&p->params, k, p->block, 1, index));
     CHECK_OK(pyr_graph_pack(p->loss.g, p->block));
@@ -802,7 +802,8 @@ static void amount_of_noise_is_the_same_in_sampling(void)
 
                 p.w.level.settings.sampler_augmentation = i < BATCH ? amount[at] : 0.4 * amount[at];
                 pyr_denoiser_free(&p.denoiser);
-                CHECK_OK(pyr_denoiser_new(&p.denoiser, p.w.k, &p.params, &p.w.level, BATCH, false));
+                CHECK_OK(
+                    pyr_denoiser_new(&p.denoiser, p.w.k, &p.params, &p.w.level, BATCH, PYR_GRADIENT_NONE));
                 CHECK_OK(pyr_denoiser_pack(&p.denoiser, p.block));
                 CHECK_OK(pyr_upload_reals(p.w.k, p.work, x, BATCH * p.n));
                 CHECK_OK(pyr_denoiser_begin(&call));
@@ -900,7 +901,7 @@ static void condition_is_read_once(void)
             plain_open(&plain, w.k, &params, &w.level);
             count = params.count;
             n_params = params.n;
-            CHECK_OK(pyr_denoiser_new(&denoiser, w.k, &params, &w.level, BATCH, false));
+            CHECK_OK(pyr_denoiser_new(&denoiser, w.k, &params, &w.level, BATCH, PYR_GRADIENT_NONE));
             CHECK(params.count == count && params.n == n_params);
             CHECK(pyr_denoiser_flop(&denoiser, 1) > 0.99 * pyr_graph_flop(plain.g) &&
                   pyr_denoiser_flop(&denoiser, 1) < 1.01 * pyr_graph_flop(plain.g));
@@ -973,7 +974,7 @@ static void denoise_guided(const pair *p, guiding guide, const uint32_t *rows, i
     level.settings.guidance_max = guide.hi;
     level.weaker = guide.weaker != NULL;
     CHECK(pyr_level_guided(&level, -1) == (guide.g != 1));
-    CHECK_OK(pyr_denoiser_new(&denoiser, p->w.k, &params, &level, BATCH, false));
+    CHECK_OK(pyr_denoiser_new(&denoiser, p->w.k, &params, &level, BATCH, PYR_GRADIENT_NONE));
     CHECK(params.count == p->params.count); /* the layout of training */
     CHECK_OK(pyr_denoiser_pack(&denoiser, p->block));
     pyr_denoising call = {.denoiser = &denoiser, .n = n, .condition = given, .rows = rows};

@@ -235,7 +235,7 @@ static void denoise(pyr_level_settings s, bool classifier, bool with_rows, doubl
     CHECK_OK(pyr_level_init(&level, &s, w.pyramid, 0, CLASSES, 1));
     level.facts.std[0] = 0.5;
     n = pyr_count(level.variable);
-    CHECK_OK(pyr_denoiser_new(&denoiser, w.k, &params, &level, BATCH, false));
+    CHECK_OK(pyr_denoiser_new(&denoiser, w.k, &params, &level, BATCH, PYR_GRADIENT_NONE));
     CHECK_OK(pyr_alloc(w.k, &block, params.count * sizeof(double), "weights"));
     {
         double *values = numbers(params.count);

@@ -72,7 +72,7 @@ static void world_open(world *w, int index, int prediction, bool noise_input)
     }
     CHECK_OK(pyr_parzen_new(&w->parzen, &w->level, &w->feed));
     w->loss[PYR_EXPLICIT_SCORE_MATCHING].parzen = &w->parzen;
-    CHECK_OK(pyr_denoiser_new(&w->denoiser, w->k, &w->params, &w->level, BATCH, true));
+    CHECK_OK(pyr_denoiser_new(&w->denoiser, w->k, &w->params, &w->level, BATCH, PYR_GRADIENT_OF_X));
     CHECK_OK(pyr_alloc(w->k, &w->block, w->params.count * pyr_type_size(w->k->real), "parameters"));
     w->n = pyr_count(w->level.variable);
     w->n_condition = pyr_count(w->level.condition);

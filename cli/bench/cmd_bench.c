@@ -106,7 +106,7 @@ static pyr_status time_forward(const typed *t, pyr_kernels *k, figures *out)
     void *block = NULL;
     size_t bytes;
 
-    PYR_TRY_OUT(pyr_denoiser_new(&sizing, k, &params, level, 1, false));
+    PYR_TRY_OUT(pyr_denoiser_new(&sizing, k, &params, level, 1, PYR_GRADIENT_NONE));
     pyr_denoiser_free(&sizing);
     PYR_TRY_OUT(pyr_alloc(k, &block, params.count * pyr_type_size(k->real), "weights"));
     PYR_TRY_OUT(pyr_params_init(&params, k, block, 0, level->facts.index));
