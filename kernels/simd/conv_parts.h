@@ -3,6 +3,7 @@
 #define PYR_KERNELS_SIMD_CONV_PARTS_H
 
 #include "kernels/simd/conv_f32.h"
+#include "kernels/simd/counts.h"
 #include "kernels/simd/vec.h"
 
 enum {
@@ -10,25 +11,14 @@ enum {
     OUTPUTS = VECTORS * LANES
 }; /* channels that lie together; outputs that are computed together */
 
-static inline int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
-static inline int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
-
 static inline int out_blocks(const pyr_conv_size *size)
 {
     return divide_up(size->out, OUTPUTS);
 }
 
-/* The next part of `all` in the fewest parts of at most ROWS, about equal. */
 static inline int next_rows(int all)
 {
-    return divide_up(all, divide_up(all, ROWS));
+    return pyr_next_part(all, ROWS);
 }
 
 /* `f` with the number of rows as a constant. */

@@ -15,23 +15,18 @@
 /* Pixels of a 1x1 convolution that are copied and finished together: 64 KB of 128 channels, in L2. */
 enum { CHUNK = 256 };
 
-static int blocks_of(int channels)
-{
-    return (channels + BLOCK - 1) / BLOCK;
-}
-
 /* Tiles of AMX take whole blocks. */
 static int words_of(const pyr_tile_size *size)
 {
-    return PYR_BY_AMX ? blocks_of(size->in) * WORDS : (size->in + 1) / 2;
+    return PYR_BY_AMX ? divide_up(size->in, BLOCK) * WORDS : (size->in + 1) / 2;
 }
 
 size_t pyr_tile_packed_bytes(const pyr_tile_size *size)
 {
     if (pyr_winograd_suits(size))
         return pyr_winograd_packed_bytes(size);
-    return (size_t)blocks_of(size->out) * (size_t)(size->kernel * size->kernel) * (size_t)words_of(size) *
-           WEIGHT_BYTES;
+    return (size_t)divide_up(size->out, BLOCK) * (size_t)(size->kernel * size->kernel) *
+           (size_t)words_of(size) * WEIGHT_BYTES;
 }
 
 size_t pyr_tile_scratch(const pyr_tile_size *size)
@@ -44,7 +39,7 @@ size_t pyr_tile_scratch(const pyr_tile_size *size)
     if (pyr_winograd_suits(size))
         return pyr_winograd_scratch(size);
     /* and the sums of 32 outputs, for a result that is smaller */
-    return copied * (size_t)blocks_of(size->in) * BLOCK_BYTES + behind + image * BLOCK * sizeof(float);
+    return copied * (size_t)divide_up(size->in, BLOCK) * BLOCK_BYTES + behind + image * BLOCK * sizeof(float);
 }
 
 #ifdef __AVX512BF16__
@@ -432,9 +427,9 @@ static void run_images(piece *p, const pyr_conv_source *x, const char *packed, c
 
     p->l = layout_of(size, size->h, size->w);
     if (size->spread)
-        memset(image, 0, (size_t)blocks_of(size->in) * p->l.block);
+        memset(image, 0, (size_t)divide_up(size->in, BLOCK) * p->l.block);
     else
-        clear_border(&p->l, image, blocks_of(size->in));
+        clear_border(&p->l, image, divide_up(size->in, BLOCK));
     for (; p->n < (size_t)size->n; p->n++, p->first += (size_t)p->l.rows * (size_t)p->l.columns) {
         copy_image(&p->l, image, size, x, p->n * (size_t)size->h * (size_t)size->w);
         run_piece(p, packed);

@@ -59,21 +59,9 @@ typedef struct plan {
     size_t at_offsets, size;
 } plan;
 
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 static size_t align64(size_t bytes)
 {
     return (bytes + 63) & ~(size_t)63;
-}
-
-/* As many as `most`, in equal parts. */
-static int equal_parts(int total, int most)
-{
-    most = most < 1 ? 1 : most;
-    return most >= total ? total : divide_up(total, divide_up(total, most));
 }
 
 /* Steps per pixel of the product's tiles: 8 rows, 16 columns. */
@@ -110,14 +98,19 @@ static void set_borders(plan *p, int border, bool strided)
     }
 }
 
+static int at_least_one(int count)
+{
+    return count < 1 ? 1 : count;
+}
+
 static void choose_chunk(plan *p, const pyr_tile_size *size)
 {
     int pixels = CHUNK / ((p->r.blocks + p->c.blocks) * PIXEL);
 
     if (pixels < CHUNK_PIXELS_MIN)
         pixels = CHUNK_PIXELS_MIN;
-    p->pairs = equal_parts(p->all_pairs, pixels / (p->all_rows * size->w));
-    p->height = equal_parts(p->all_rows, pixels / size->w);
+    p->pairs = pyr_next_part(p->all_pairs, at_least_one(pixels / (p->all_rows * size->w)));
+    p->height = pyr_next_part(p->all_rows, at_least_one(pixels / size->w));
     if (p->height < p->all_rows)
         p->pairs = 1;
 }
@@ -152,7 +145,8 @@ static plan make_plan(const pyr_tile_size *size)
     place(&p.r, &p, size->w, &p.size);
     place(&p.c, &p, size->w, &p.size);
     p.at_offsets = p.size;
-    p.size += align64((size_t)p.rows_padded * sizeof(size_t));
+    if (!PYR_BY_AMX)
+        p.size += align64((size_t)p.rows_padded * sizeof(size_t));
     return p;
 }
 
@@ -176,11 +170,6 @@ size_t pyr_tile_gradient_scratch(const pyr_tile_size *size)
 
 #ifdef __AVX512BF16__
 #include <immintrin.h>
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- into words ---- */
 
@@ -468,6 +457,8 @@ PYR_INLINE void transpose(__m512 v[16])
     }
 }
 
+#if !PYR_BY_AMX
+
 /* Where the words of a row (channel, tap) lie, from the pixel's place in block 0 on. Rows of the padding
  * repeat the last one. */
 static void fill_offsets(const plan *p, int kernel, size_t *offset)
@@ -482,8 +473,6 @@ static void fill_offsets(const plan *p, int kernel, size_t *offset)
                     (size_t)(tap / kernel) * p->r.row + (size_t)(tap % kernel) * PIXEL;
     }
 }
-
-#if !PYR_BY_AMX
 
 /* The pixels that a tile walks over: those of the columns' side lie one behind the other. */
 typedef struct walk {
@@ -679,8 +668,9 @@ void pyr_tile_gradient(const pyr_tile_size *size, const pyr_conv_source *x, cons
     sums s = {gradient + matrix_numbers(&p), dvector, add, vector_add, scale};
     char *words = scratch;
 
-    if (!PYR_BY_AMX)
-        fill_offsets(&p, size->kernel, (size_t *)(void *)(words + p.at_offsets));
+#if !PYR_BY_AMX
+    fill_offsets(&p, size->kernel, (size_t *)(void *)(words + p.at_offsets));
+#endif
     fill_columns((size_t *)(void *)(words + side_x->at_columns), size->w, x->w);
     fill_columns((size_t *)(void *)(words + side_dy->at_columns), divide_up(size->w, side_dy->step), dy->w);
     for (int pair = 0; pair < p.all_pairs; pair += p.pairs)

@@ -4,19 +4,12 @@
 
 #include "base/inline.h"
 #include "kernels/simd/amx.h"
+#include "kernels/simd/counts.h"
 #include "kernels/simd/unroll.h"
 #include "kernels/tiles/tile.h"
 
 /* A block of channels of a pixel: words of two; a word of the weights of as many outputs. */
 enum { BLOCK = 32, BLOCK_BYTES = 64, WORDS = 16, WORD_BYTES = 4, WEIGHT_BYTES = 2 * BLOCK_BYTES };
-
-/* Cut `all` into the fewest parts of at most `most`, about equal: the size of the next one. */
-static inline int pyr_next_part(int all, int most)
-{
-    int parts = (all + most - 1) / most;
-
-    return (all + parts - 1) / parts;
-}
 
 /* ---- tile_vectors.c, or tile_amx.c for the set that has AMX; for tile.c ---- */
 

@@ -38,11 +38,6 @@ typedef struct grid {
     size_t at_elements, at_products, at_sums, at_offsets, at_pool, size;
 } grid;
 
-static int divide_up(int a, int b)
-{
-    return (a + b - 1) / b;
-}
-
 static grid grid_of(const pyr_tile_size *size)
 {
     int rows = divide_up(size->h, 2);
@@ -95,11 +90,6 @@ size_t pyr_winograd_scratch(const pyr_tile_size *size)
 
 #ifdef __AVX512BF16__
 #include <immintrin.h>
-
-static int smaller(int a, int b)
-{
-    return a < b ? a : b;
-}
 
 /* ---- weights ---- */
 
