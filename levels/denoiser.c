@@ -283,12 +283,19 @@ static int image_of(const pyr_denoising *call, int place)
     return image < call->n ? image : 0;
 }
 
+size_t pyr_denoising_feature_bytes(const pyr_denoising *call)
+{
+    const pyr_denoiser *d = call->denoiser;
+    pyr_shape s = pyr_graph_shape(d->conditioner, d->result);
+
+    s.n = pyr_denoising_places(call);
+    return pyr_count(s) * pyr_type_size(pyr_image_type(d->k, d->level->precision));
+}
+
 static void put_features(const pyr_denoising *call)
 {
     pyr_denoiser *d = call->denoiser;
-    pyr_shape s = pyr_graph_shape(d->conditioner, d->result);
-    size_t image = pyr_count(s) / (size_t)d->batch * pyr_type_size(pyr_image_type(d->k, d->level->precision));
-    size_t bytes = (size_t)pyr_denoising_places(call) * image;
+    size_t bytes = pyr_denoising_feature_bytes(call);
     const void *result = pyr_graph_data(d->conditioner, call->lane, d->result);
     char *features = pyr_graph_data(d->g, call->lane, d->features);
 

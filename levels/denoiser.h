@@ -100,6 +100,8 @@ typedef struct pyr_denoising {
 /* Places of the graph's batch that these images take: whole parts. With both in one batch those without classes begin
  * there. */
 int pyr_denoising_places(const pyr_denoising *denoising);
+/* Bytes of what the conditioner makes for that many places. */
+size_t pyr_denoising_feature_bytes(const pyr_denoising *denoising);
 
 /* Before the first call for these images: take in their condition and rows, which stay until the next
  * begin on this lane. The weaker network's too. */

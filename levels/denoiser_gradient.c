@@ -100,8 +100,7 @@ pyr_status pyr_denoiser_condition_vjp(const pyr_denoising *call, void *out)
     pyr_denoiser *d = call->denoiser;
     pyr_kernels *k = d->k;
     size_t count = (size_t)call->n * pyr_count(d->level->condition);
-    size_t bytes = pyr_count(pyr_graph_shape(d->conditioner, d->result)) *
-                   pyr_type_size(pyr_image_type(k, d->level->precision));
+    size_t bytes = pyr_denoising_feature_bytes(call);
     const char *features = pyr_graph_gradient(d->g, call->lane, d->features);
     const void *gradient = pyr_graph_gradient(d->conditioner, call->lane, d->condition);
 
