@@ -72,13 +72,11 @@ static pyr_status shoot(pyr_tasking *t, const typed *o, pyr_latent *latent)
     pyr_shape s = pyr_model_image(t->model, 0);
     size_t size = pyr_count(s), n = t->n;
     uint64_t *seeds = t->seeds;
-    uint8_t *nothing = NULL;
     double *y = NULL;
     pyr_operator a = {0};
     pyr_status status;
 
-    PYR_TRY_OUT(pyr_new(&nothing, (size_t)s.h * (size_t)s.w, 1, "a mask"));
-    PYR_TRY_OUT(pyr_operator_new(&a, PYR_OPERATOR_MISSING, 0, nothing, s));
+    PYR_TRY_OUT(pyr_operator_new(&a, PYR_OPERATOR_IDENTITY, 0, NULL, s));
     PYR_TRY_OUT(pyr_new(&y, size, sizeof *y, "a picture"));
     t->n = 1;
     for (size_t i = 0; i < n && status == PYR_OK; i++) {
@@ -95,7 +93,6 @@ static pyr_status shoot(pyr_tasking *t, const typed *o, pyr_latent *latent)
     t->seeds = seeds;
 out:
     pyr_operator_free(&a);
-    pyr_free(nothing);
     pyr_free(y);
     return status;
 }
