@@ -1,62 +1,32 @@
 /* test_restore.c - where tasks start from, for every family, curve and reference; restoring with few steps,
  * on a model that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), whose posterior is known in
  * closed form. */
-#include "tests/level_data.h"
+#include "tests/model_rig.h"
 
-#include "cascade/model.h"
 #include "pictures/pixels.h"
 #include "tasks/inverse.h"
 #include "tasks/latent.h"
 #include "tasks/sdedit.h"
-#include "training/train_run.h"
 
 enum { SIZE = H * W * C, N = 2, MANY = 64 };
-
-typedef struct rig {
-    pyr_kernels *k;
-    pyr_settings *settings;
-    pyr_config config;
-    pyr_model *m;
-} rig;
 
 /* A run of one level whose network gives 0, trained once. Its working memory is that of this sampler. */
 static bool rig_new(rig *r, const char *sampler)
 {
-    const char *const settings[][2] = {
-        {"data.held_out", "10"},         {"pyramid.levels", "1"},
-        {"train.duration", "160"},       {"level.network.block_out_channels", "[8]"},
-        {"level.batch", "16"},           {"level.network.norm_num_groups", "4"},
-        {"level.sampler.kind", sampler}, {"level.sampler.steps", "3"}};
+    const char *const settings[][2] = {{"pyramid.levels", "1"},
+                                       {"train.duration", "160"},
+                                       {"level.network.block_out_channels", "[8]"},
+                                       {"level.network.norm_num_groups", "4"},
+                                       {"level.sampler.kind", sampler},
+                                       {"level.sampler.steps", "3"}};
     const char *run = below("run");
-    char value[200];
-    bool there;
 
-    *r = (rig){0};
+    rig_begin(r);
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
-    snprintf(value, sizeof value, "\"%s\"", below("data"));
-    CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        CHECK_OK(pyr_settings_set(r->settings, settings[i][0], settings[i][1], "test"));
-    CHECK_OK(pyr_run_exists(&there, run));
-    if (!there)
-        CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
-    CHECK_OK(pyr_config_get(&r->config, r->settings));
-    CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
-    if (r->m) {
-        pyr_sampled_level *l = &r->m->level[0];
-
-        pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
-        CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
-    }
-    return r->m != NULL;
-}
-
-static void rig_free(rig *r)
-{
-    pyr_model_free(r->m);
-    pyr_settings_free(r->settings);
-    pyr_kernels_free(r->k);
+        rig_set(r, settings[i][0], settings[i][1]);
+    rig_train(r, run);
+    return rig_open(r, run, true);
 }
 
 /* ---- where tasks start ----------------------------------------------------------------------------- */

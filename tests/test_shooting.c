@@ -1,36 +1,21 @@
 /* test_shooting.c - shooting: the gradient against central differences in double; on a model that is an exact
  * Gaussian (a network of zeros: D = x / (1 + s^2)), where all is linear, ridge regression by normal equations,
  * both hard ends, the posterior, and multiple shooting as a system of two equations a pixel. */
+#include "tests/model_rig.h"
 #include "tests/noise_classifier_file.h"
 
-#include "cascade/model.h"
 #include "tasks/shooting.h"
-#include "training/train_run.h"
 #include <lapacke.h>
 
 enum { SIZE = H * W * C, STEPS = 4 };
 
-typedef struct rig {
-    pyr_kernels *k;
-    pyr_settings *settings;
-    pyr_config config;
-    pyr_model *m;
-} rig;
-
-static void set(rig *r, const char *name, const char *value)
-{
-    CHECK_OK(pyr_settings_set(r->settings, name, value, "test"));
-}
-
 /* To level 0 of a run that knows no classes. */
 static void add_classifier(rig *r, const char *run)
 {
-    CHECK_OK(pyr_config_get(&r->config, r->settings));
-    CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
-    if (r->m)
+    if (rig_open(r, run, false))
         write_classifier(below("guided/level-0"), r->k, &r->m->level[0].level, 2);
     pyr_model_free(r->m);
-    set(r, "level.sampler.classifier_scale", "2");
+    rig_set(r, "level.sampler.classifier_scale", "2");
 }
 
 /* A run of a few steps, trained once for each name, and its model in double. `white`: its networks give 0. */
@@ -38,58 +23,34 @@ static bool rig_new(rig *r, const char *name, int levels, const char *filter, bo
 {
     const char *run = below(name);
     char value[200];
-    bool there;
 
-    *r = (rig){0};
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
-    snprintf(value, sizeof value, "\"%s\"", below("data"));
-    set(r, "data.path", value);
-    set(r, "data.held_out", "10");
+    rig_begin(r);
     snprintf(value, sizeof value, "%d", levels);
-    set(r, "pyramid.levels", value);
+    rig_set(r, "pyramid.levels", value);
     snprintf(value, sizeof value, "\"%s\"", filter);
-    set(r, "pyramid.filter", value);
-    set(r, "train.duration", "48");
-    set(r, "level.network.block_out_channels", "[4]");
-    set(r, "level.network.norm_num_groups", "2");
-    set(r, "level.batch", "16");
-    set(r, "level.sampler.kind", "\"euler\"");
+    rig_set(r, "pyramid.filter", value);
+    rig_set(r, "train.duration", "48");
+    rig_set(r, "level.network.block_out_channels", "[4]");
+    rig_set(r, "level.network.norm_num_groups", "2");
+    rig_set(r, "level.sampler.kind", "\"euler\"");
     snprintf(value, sizeof value, "%d", STEPS);
-    set(r, "level.sampler.steps", value);
+    rig_set(r, "level.sampler.steps", value);
     if (strcmp(name, "classes") == 0) {
-        set(r, "level.classes", "true");
-        set(r, "level.class_dropout", "0.5");
-        set(r, "level.sampler.guidance", "2");
+        rig_set(r, "level.classes", "true");
+        rig_set(r, "level.class_dropout", "0.5");
+        rig_set(r, "level.sampler.guidance", "2");
     }
     if (strcmp(name, "learned") == 0)
-        set(r, "level.sampler.start", "\"gaussian\"");
+        rig_set(r, "level.sampler.start", "\"gaussian\"");
     if (strcmp(name, "means") == 0)
-        set(r, "level.sampler.start", "\"class\"");
-    CHECK_OK(pyr_run_exists(&there, run));
-    if (!there) {
-        CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
-        CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
-        pyr_kernels_free(r->k);
-    }
+        rig_set(r, "level.sampler.start", "\"class\"");
+    CHECK_OK(pyr_kernels_open(&r->k, "cpu", 1));
+    rig_train(r, run);
+    pyr_kernels_free(r->k);
     CHECK_OK(pyr_kernels_open(&r->k, "ref-double", 1));
     if (strcmp(name, "guided") == 0)
         add_classifier(r, run);
-    CHECK_OK(pyr_config_get(&r->config, r->settings));
-    CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
-    for (int level = 0; r->m && white && level < levels; level++) {
-        pyr_sampled_level *l = &r->m->level[level];
-
-        pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
-        CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
-    }
-    return r->m != NULL;
-}
-
-static void rig_free(rig *r)
-{
-    pyr_model_free(r->m);
-    pyr_settings_free(r->settings);
-    pyr_kernels_free(r->k);
+    return rig_open(r, run, white);
 }
 
 static double some(uint32_t i, uint32_t stream)

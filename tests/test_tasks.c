@@ -1,9 +1,8 @@
 /* test_tasks.c - tasks on small runs: what is given stays as it is, what is drawn is what sampling draws,
  * and, on a model that is an exact Gaussian (a network of zeros: D = x / (1 + s^2)), latents and posteriors
  * in closed form. */
-#include "tests/level_data.h"
+#include "tests/model_rig.h"
 
-#include "cascade/model.h"
 #include "eval/image_set.h"
 #include "pictures/pixels.h"
 #include "tasks/inverse.h"
@@ -11,64 +10,33 @@
 #include "tasks/latent.h"
 #include "tasks/layers.h"
 #include "tasks/sdedit.h"
-#include "training/train_run.h"
 
 /* ---- small runs ---------------------------------------------------------------------------------- */
-
-typedef struct rig {
-    pyr_kernels *k;
-    pyr_settings *settings;
-    pyr_config config;
-    pyr_model *m;
-} rig;
 
 /* A run of a few steps, trained once for each name, and its model. `white`: its networks give 0. */
 static bool rig_new(rig *r, const char *name, int levels, const char *filter, bool white)
 {
     char value[200];
     const char *run = below(name);
-    bool there;
 
-    *r = (rig){0};
+    rig_begin(r);
     CHECK_OK(pyr_kernels_open(&r->k, "cpu", 2));
-    CHECK_OK(pyr_settings_new(&r->settings, pyr_all_sections));
-    snprintf(value, sizeof value, "\"%s\"", below("data"));
-    CHECK_OK(pyr_settings_set(r->settings, "data.path", value, "test"));
-    CHECK_OK(pyr_settings_set(r->settings, "data.held_out", "10", "test"));
     snprintf(value, sizeof value, "%d", levels);
-    CHECK_OK(pyr_settings_set(r->settings, "pyramid.levels", value, "test"));
+    rig_set(r, "pyramid.levels", value);
     snprintf(value, sizeof value, "\"%s\"", filter);
-    CHECK_OK(pyr_settings_set(r->settings, "pyramid.filter", value, "test"));
-    CHECK_OK(pyr_settings_set(r->settings, "train.duration", "480", "test"));
-    CHECK_OK(pyr_settings_set(r->settings, "level.network.block_out_channels", "[8]", "test"));
-    CHECK_OK(pyr_settings_set(r->settings, "level.network.norm_num_groups", "4", "test"));
-    CHECK_OK(pyr_settings_set(r->settings, "level.batch", "16", "test"));
-    CHECK_OK(pyr_settings_set(r->settings, "level.sampler.steps", "5", "test"));
+    rig_set(r, "pyramid.filter", value);
+    rig_set(r, "train.duration", "480");
+    rig_set(r, "level.network.block_out_channels", "[8]");
+    rig_set(r, "level.network.norm_num_groups", "4");
+    rig_set(r, "level.sampler.steps", "5");
     if (strcmp(name, "classes") == 0) {
-        CHECK_OK(pyr_settings_set(r->settings, "level.classes", "true", "test"));
-        CHECK_OK(pyr_settings_set(r->settings, "level.class_dropout", "0.5", "test"));
+        rig_set(r, "level.classes", "true");
+        rig_set(r, "level.class_dropout", "0.5");
     }
     if (strcmp(name, "means") == 0)
-        CHECK_OK(pyr_settings_set(r->settings, "level.sampler.start", "\"class\"", "test"));
-    CHECK_OK(pyr_run_exists(&there, run));
-    if (!there)
-        CHECK_OK(pyr_train(&(pyr_train_job){.k = r->k, .run = run, .settings = r->settings, .level = -1}));
-    CHECK_OK(pyr_config_get(&r->config, r->settings));
-    CHECK_OK(pyr_model_open(&r->m, r->k, run, &r->config));
-    for (int level = 0; r->m && white && level < levels; level++) {
-        pyr_sampled_level *l = &r->m->level[level];
-
-        pyr_zero(r->k, l->block, l->params.count * pyr_type_size(r->k->real));
-        CHECK_OK(pyr_denoiser_pack(&l->denoiser, l->block));
-    }
-    return r->m != NULL;
-}
-
-static void rig_free(rig *r)
-{
-    pyr_model_free(r->m);
-    pyr_settings_free(r->settings);
-    pyr_kernels_free(r->k);
+        rig_set(r, "level.sampler.start", "\"class\"");
+    rig_train(r, run);
+    return rig_open(r, run, white);
 }
 
 enum { SIZE = H * W * C, N = 3 };
