@@ -122,6 +122,16 @@ static pyr_status read_betas(pyr_ddpm_config *out, int *n, const char *name, con
     return PYR_OK;
 }
 
+/* A key that says something, and that nobody here knows. */
+static void warn_unless(const char *const *silent, size_t n, const char *key, int *unknown, pyr_text *warning)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(key, silent[i]) == 0)
+            return;
+    if (*key != '_' && warning)
+        pyr_text_add(warning, "%s\"%.100s\"", (*unknown)++ ? ", " : "", key);
+}
+
 /* Keys of which only the plain value is offered, and keys that then say nothing more. */
 static pyr_status read_other(pyr_ddpm_config *out, const char *name, const pyr_json_value *item, int *unknown,
                              pyr_text *warning)
@@ -148,11 +158,7 @@ static pyr_status read_other(pyr_ddpm_config *out, const char *name, const pyr_j
             out->prediction_type = PYR_PREDICTS_SAMPLE;
         return PYR_OK;
     }
-    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
-        if (strcmp(key, silent[i]) == 0)
-            return PYR_OK;
-    if (*key != '_' && warning)
-        pyr_text_add(warning, "%s\"%.100s\"", (*unknown)++ ? ", " : "", key);
+    warn_unless(silent, sizeof silent / sizeof *silent, key, unknown, warning);
     return PYR_OK;
 }
 
@@ -213,11 +219,7 @@ static pyr_status read_other_of_flow(const char *name, const pyr_json_value *ite
             return pyr_fail(PYR_E_UNSUPPORTED, "%s: %s should be false: true is not offered", name, key);
         else if (strcmp(key, off[i]) == 0)
             return PYR_OK;
-    for (size_t i = 0; i < sizeof silent / sizeof *silent; i++)
-        if (strcmp(key, silent[i]) == 0)
-            return PYR_OK;
-    if (*key != '_' && warning)
-        pyr_text_add(warning, "%s\"%.100s\"", (*unknown)++ ? ", " : "", key);
+    warn_unless(silent, sizeof silent / sizeof *silent, key, unknown, warning);
     return PYR_OK;
 }
 
