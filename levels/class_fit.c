@@ -209,59 +209,26 @@ pyr_status pyr_class_fit_write(const pyr_class_fit *f, const pyr_level_facts *fa
         {"variance", PYR_ST_F64, 2, {classes, size}, f->variance},
         {"images", PYR_ST_F64, 1, {classes}, f->images},
     };
-    pyr_st_pair pairs[PYR_FACT_PAIRS];
-    pyr_text text = {0};
-    size_t n = 0;
-    char *path;
-    pyr_status status;
 
-    PYR_TRY(pyr_path_new(&path, folder, PYR_CLASS_FIT_NAME));
-    PYR_TRY_OUT(pyr_facts_write(facts, pairs, &n, &text));
-    status = pyr_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, pairs, n);
-out:
-    pyr_text_free(&text);
-    pyr_free(path);
-    return status;
-}
-
-static pyr_status read_tensor(const pyr_safetensors *file, const char *name, double *out, size_t count,
-                              double least, const char *path)
-{
-    const pyr_st_tensor *tensor = pyr_safetensors_find(file, name);
-
-    if (!tensor || tensor->count != count)
-        return pyr_fail(PYR_E_FORMAT, "%s: the tensor %s should have %zu numbers, it %s", path, name, count,
-                        tensor ? "has others" : "is not there");
-    PYR_TRY(pyr_safetensors_read_f64(file, tensor, out, count));
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(out[i]) || out[i] < least)
-            return pyr_fail(PYR_E_FORMAT, "%s: number %zu of %s is %g", path, i, name, out[i]);
-    return PYR_OK;
+    return pyr_measured_write(folder, PYR_CLASS_FIT_NAME, facts, tensors, sizeof tensors / sizeof *tensors,
+                              NULL, 0);
 }
 
 static pyr_status read_all(pyr_class_fit *f, const pyr_level *level, const pyr_safetensors *file,
                            const char *path, const char *run)
 {
     const pyr_st_tensor *images = pyr_safetensors_find(file, "images");
-    int index = level->facts.index;
-    pyr_level_facts facts;
     size_t all;
 
-    PYR_TRY(pyr_facts_read(&facts, file, path));
-    if (!pyr_facts_same_variable(&facts, &level->facts))
-        return pyr_fail(
-            PYR_E_FORMAT,
-            "%s was measured for another level, other data or another standardisation than level %d of this "
-            "run has: pyrdiff analyze --network %s --level %d measures it again",
-            path, index, PYR_SHELL(run), index);
+    PYR_TRY(pyr_measured_check(file, level, path, run));
     if (!images || images->count < 1 || images->count > PYR_CLASS_FIT_NUMBERS)
         return pyr_fail(PYR_E_FORMAT, "%s does not say of how many classes it is", path);
     PYR_TRY(allocate(f, (int)images->count, pyr_count(level->variable)));
     all = images->count * f->size;
-    PYR_TRY(read_tensor(file, "images", f->images, images->count, 0, path));
-    PYR_TRY(read_tensor(file, "centre", f->centre, f->size, -INFINITY, path));
-    PYR_TRY(read_tensor(file, "mean", f->mean, all, -INFINITY, path));
-    return read_tensor(file, "variance", f->variance, all, 0, path);
+    PYR_TRY(pyr_measured_read(file, "images", f->images, images->count, 0, path));
+    PYR_TRY(pyr_measured_read(file, "centre", f->centre, f->size, -INFINITY, path));
+    PYR_TRY(pyr_measured_read(file, "mean", f->mean, all, -INFINITY, path));
+    return pyr_measured_read(file, "variance", f->variance, all, 0, path);
 }
 
 pyr_status pyr_class_fit_read(pyr_class_fit *out, const pyr_level *level, const char *folder, const char *run)

@@ -397,72 +397,31 @@ out:
 
 pyr_status pyr_gaussian_write(const pyr_gaussian *g, const pyr_level_facts *facts, const char *folder)
 {
-    char *path, images[32];
+    char images[32];
     int64_t side = g->full ? (int64_t)g->size : g->shape.c;
     const pyr_st_entry tensors[] = {
         {"mean", PYR_ST_F64, 3, {g->shape.h, g->shape.w, g->shape.c}, g->mean},
         {"variance", PYR_ST_F64, 1, {(int64_t)g->size}, g->variance},
         {"basis", PYR_ST_F64, 2, {side, side}, g->basis},
     };
-    pyr_st_pair pairs[PYR_FACT_PAIRS + 1];
-    pyr_text text = {0};
-    size_t n = 0;
-    pyr_status status;
 
-    PYR_TRY(pyr_path_new(&path, folder, PYR_GAUSSIAN_NAME));
-    PYR_TRY_OUT(pyr_facts_write(facts, pairs, &n, &text));
     snprintf(images, sizeof images, "%" PRId64, g->images);
-    pairs[n++] = (pyr_st_pair){"pyrdiff_images", images};
-    PYR_TRY_OUT(pyr_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, pairs, n));
-out:
-    pyr_text_free(&text);
-    pyr_free(path);
-    return status;
-}
-
-static pyr_status read_tensor(const pyr_safetensors *file, const char *name, double *out, size_t count,
-                              const char *path)
-{
-    const pyr_st_tensor *tensor = pyr_safetensors_find(file, name);
-
-    if (!tensor || tensor->count != count)
-        return pyr_fail(PYR_E_FORMAT, "%s: the tensor %s should have %zu numbers, it %s", path, name, count,
-                        tensor ? "has others" : "is not there");
-    PYR_TRY(pyr_safetensors_read_f64(file, tensor, out, count));
-    for (size_t i = 0; i < count; i++)
-        if (!isfinite(out[i]))
-            return pyr_fail(PYR_E_FORMAT, "%s: number %zu of %s is not finite", path, i, name);
-    return PYR_OK;
-}
-
-static pyr_status check_facts(const pyr_level *level, const pyr_level_facts *facts, const char *path,
-                              const char *run)
-{
-    int index = level->facts.index;
-
-    return pyr_facts_same_variable(facts, &level->facts)
-               ? PYR_OK
-               : pyr_fail(
-                     PYR_E_FORMAT,
-                     "%s was measured for another level, other data or another standardisation than level "
-                     "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
-                     path, index, PYR_SHELL(run), index);
+    return pyr_measured_write(folder, PYR_GAUSSIAN_NAME, facts, tensors, sizeof tensors / sizeof *tensors,
+                              &(pyr_st_pair){"pyrdiff_images", images}, 1);
 }
 
 static pyr_status read_all(pyr_gaussian *g, const pyr_level *level, const pyr_safetensors *file,
                            const char *path, const char *run)
 {
-    pyr_level_facts facts;
     const char *images = pyr_safetensors_metadata(file, "pyrdiff_images");
     size_t side;
 
-    PYR_TRY(pyr_facts_read(&facts, file, path));
-    PYR_TRY(check_facts(level, &facts, path, run));
+    PYR_TRY(pyr_measured_check(file, level, path, run));
     PYR_TRY(allocate(g, level->variable));
     side = g->full ? g->size : (size_t)g->shape.c;
-    PYR_TRY(read_tensor(file, "mean", g->mean, g->size, path));
-    PYR_TRY(read_tensor(file, "variance", g->variance, g->size, path));
-    PYR_TRY(read_tensor(file, "basis", g->basis, side * side, path));
+    PYR_TRY(pyr_measured_read(file, "mean", g->mean, g->size, -INFINITY, path));
+    PYR_TRY(pyr_measured_read(file, "variance", g->variance, g->size, -INFINITY, path));
+    PYR_TRY(pyr_measured_read(file, "basis", g->basis, side * side, -INFINITY, path));
     for (size_t i = 0; i < g->size; i++)
         if (g->variance[i] < 0)
             return pyr_fail(PYR_E_FORMAT, "%s: variance %zu is %g, should not be negative", path, i,

@@ -2,9 +2,11 @@
  * data. */
 #include "levels/level.h"
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "layouts/dataset_json.h"
 #include "pictures/image.h"
+#include <assert.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -483,4 +485,61 @@ pyr_status pyr_facts_match(const pyr_level_facts *a, const char *name_a, const p
                         " and %016" PRIx64 "): they cannot be mixed",
                         name_a, name_b, a->data, b->data);
     return PYR_OK;
+}
+
+/* ---- files of what was measured of a level ----------------------------------------------------- */
+
+pyr_status pyr_measured_write(const char *folder, const char *name, const pyr_level_facts *facts,
+                              const pyr_st_entry *tensors, size_t n_tensors, const pyr_st_pair *more,
+                              size_t n_more)
+{
+    pyr_st_pair pairs[PYR_FACT_PAIRS + PYR_MEASURED_PAIRS];
+    pyr_text text = {0};
+    size_t n = 0;
+    char *path;
+    pyr_status status;
+
+    assert(n_more <= PYR_MEASURED_PAIRS);
+    PYR_TRY(pyr_path_new(&path, folder, name));
+    PYR_TRY_OUT(pyr_facts_write(facts, pairs, &n, &text));
+    for (size_t i = 0; i < n_more; i++)
+        pairs[n++] = more[i];
+    status = pyr_safetensors_write(path, tensors, n_tensors, pairs, n);
+out:
+    pyr_text_free(&text);
+    pyr_free(path);
+    return status;
+}
+
+pyr_status pyr_measured_read(const pyr_safetensors *file, const char *name, double *out, size_t count,
+                             double least, const char *path)
+{
+    const pyr_st_tensor *tensor = pyr_safetensors_find(file, name);
+
+    if (!tensor || tensor->count != count)
+        return pyr_fail(PYR_E_FORMAT, "%s: the tensor %s should have %zu numbers, it %s", path, name, count,
+                        tensor ? "has others" : "is not there");
+    PYR_TRY(pyr_safetensors_read_f64(file, tensor, out, count));
+    for (size_t i = 0; i < count; i++)
+        if (!isfinite(out[i]))
+            return pyr_fail(PYR_E_FORMAT, "%s: number %zu of %s is not finite", path, i, name);
+        else if (out[i] < least)
+            return pyr_fail(PYR_E_FORMAT, "%s: number %zu of %s is %g", path, i, name, out[i]);
+    return PYR_OK;
+}
+
+pyr_status pyr_measured_check(const pyr_safetensors *file, const pyr_level *level, const char *path,
+                              const char *run)
+{
+    int index = level->facts.index;
+    pyr_level_facts facts;
+
+    PYR_TRY(pyr_facts_read(&facts, file, path));
+    return pyr_facts_same_variable(&facts, &level->facts)
+               ? PYR_OK
+               : pyr_fail(
+                     PYR_E_FORMAT,
+                     "%s was measured for another level, other data or another standardisation than level "
+                     "%d of this run has: pyrdiff analyze --network %s --level %d measures it again",
+                     path, index, PYR_SHELL(run), index);
 }

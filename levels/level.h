@@ -91,4 +91,18 @@ bool pyr_facts_same_variable(const pyr_level_facts *a, const pyr_level_facts *b)
 pyr_status pyr_facts_match(const pyr_level_facts *a, const char *name_a, const pyr_level_facts *b,
                            const char *name_b);
 
+/* Files of what was measured of a level (gaussian.h, class_fit.h, score_moments.h): tensors of f64 with its facts. */
+enum { PYR_MEASURED_PAIRS = 2 };
+
+/* FOLDER/NAME: the tensors, with the level's facts and `more`, n_more <= PYR_MEASURED_PAIRS pairs. */
+pyr_status pyr_measured_write(const char *folder, const char *name, const pyr_level_facts *facts,
+                              const pyr_st_entry *tensors, size_t n_tensors, const pyr_st_pair *more,
+                              size_t n_more);
+/* out[count] = the tensor's numbers, finite and at least `least`. PYR_E_FORMAT, failures of reading. */
+pyr_status pyr_measured_read(const pyr_safetensors *file, const char *name, double *out, size_t count,
+                             double least, const char *path);
+/* PYR_E_FORMAT unless the file is of this level's variable; the sentence says how to measure it again in `run`. */
+pyr_status pyr_measured_check(const pyr_safetensors *file, const pyr_level *level, const char *path,
+                              const char *run);
+
 #endif

@@ -201,26 +201,16 @@ double pyr_score_moments_left(const pyr_score_moments *m, bool by_error, double 
 pyr_status pyr_score_moments_write(const pyr_score_moments *m, const pyr_level_facts *facts,
                                    const char *folder)
 {
-    char *path, images[32], weights[32];
+    char images[32], weights[32];
     const pyr_st_entry tensors[] = {{"sigma", PYR_ST_F64, 1, {m->n}, m->s},
                                     {"score", PYR_ST_F64, 1, {m->n}, m->score},
                                     {"error", PYR_ST_F64, 1, {m->n}, m->error}};
-    pyr_st_pair pairs[PYR_FACT_PAIRS + 2];
-    pyr_text text = {0};
-    size_t n = 0;
-    pyr_status status;
 
-    PYR_TRY(pyr_path_new(&path, folder, PYR_SCORE_MOMENTS_NAME));
-    PYR_TRY_OUT(pyr_facts_write(facts, pairs, &n, &text));
     snprintf(images, sizeof images, "%" PRId64, m->images);
     snprintf(weights, sizeof weights, "%016" PRIx64, m->weights);
-    pairs[n++] = (pyr_st_pair){"pyrdiff_images", images};
-    pairs[n++] = (pyr_st_pair){"pyrdiff_weights", weights};
-    PYR_TRY_OUT(pyr_safetensors_write(path, tensors, sizeof tensors / sizeof *tensors, pairs, n));
-out:
-    pyr_text_free(&text);
-    pyr_free(path);
-    return status;
+    return pyr_measured_write(folder, PYR_SCORE_MOMENTS_NAME, facts, tensors,
+                              sizeof tensors / sizeof *tensors,
+                              (pyr_st_pair[]){{"pyrdiff_images", images}, {"pyrdiff_weights", weights}}, 2);
 }
 
 static pyr_status read_tensor(const pyr_safetensors *file, const char *name, double *out, int *n,
